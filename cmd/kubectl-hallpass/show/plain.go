@@ -26,7 +26,8 @@ func Plain(text string) string {
 	return plain.String()
 }
 
-// Sentence is an error with one full stop at its end unless it asks something, and without control characters of a terminal.
+// Sentence is an error with one full stop at its end unless it asks something, and without control
+// characters of a terminal.
 func Sentence(err error) string {
 	text := Plain(strings.TrimRight(err.Error(), "."))
 	if strings.HasSuffix(text, "?") {

@@ -113,7 +113,7 @@ func claimsAllowed(claims Claims, c *v1alpha1.OAuth2Client) Verdict {
 			Sentence: fmt.Sprintf("The token is valid but for %s: it is not granted any more, and Hallpass does not count it.", list("scope", lost)),
 			Do:       fmt.Sprintf("kubectl hallpass why %s --namespace %s --resource %s --scope %s", c.Name, c.Namespace, claims.Audience, lost[0])}
 	}
-	v := Verdict{Allowed: true, Sentence: fmt.Sprintf("Nothing in the cluster speaks against the token: it is for %s with the scopes %q and valid until %s.",
+	v := Verdict{Allowed: true, Sentence: fmt.Sprintf("Nothing that its client shows speaks against the token: it is for %s with the scopes %q and valid until %s, unless it was revoked by itself or with its whole namespace.",
 		claims.Audience, claims.Scope, instant(time.Unix(claims.ExpiresAt, 0)))}
 	if before := c.Spec.RevokeTokensIssuedBefore; before != nil {
 		v.Do = "spec.revokeTokensIssuedBefore of the client is set to a time in the future, which means the time at which the manager read it: " +

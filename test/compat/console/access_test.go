@@ -309,3 +309,38 @@ func reading(nodes []*accessibility.Node) string {
 	}
 	return out.String()
 }
+
+// TestTheLongestNamesFit has names, scopes and texts as long as they may be.
+func TestTheLongestNamesFit(t *testing.T) {
+	inNamespace, name, scope := strings.Repeat("n", 63), strings.Repeat("a", 253), strings.Repeat("s", 100)
+	namespace(t, inNamespace)
+	run(t, "create", "resource", name, "--namespace", inNamespace, "--display-name", strings.Repeat("W", 100), "--scopes", scope+"="+strings.Repeat("d", 150), "--to", inNamespace)
+	run(t, "create", "client", name, "--namespace", inNamespace, "--scopes", scope, "--access", inNamespace+"/"+name+"="+scope, "--display-name", strings.Repeat("W", 100),
+		"--notes", strings.Repeat("x", 1500), "--contacts", strings.Repeat("c", 60)+"@example.com")
+	run(t, "create", "token", name, "--namespace", inNamespace, "--client", name, "--expires-in", "6d", "--notes", strings.Repeat("n", 200))
+	eventually(t, "all is ready", func() bool { return ready(t, inNamespace) })
+	b := newTab(t)
+	b.visit(open(t, "", "--namespace "+inNamespace))
+	for _, page := range []pageOf{
+		{"overview", "#/", "Installation"}, {"clients", "#/clients", "1 client"}, {"client", "#/clients/" + inNamespace + "/" + name, "Wrote client secret"}, {"tokens", "#/tokens", "1 token"},
+		{"resources", "#/resources", "1 resource"}, {"resource", "#/resources/" + inNamespace + "/" + name, "May be called by"}, {"events", "#/events", "Wrote client secret"},
+		{"not there", "#/clients/" + inNamespace + "/" + name[1:], "There is no"}, {"new-client", "#/new-client", "Manifest"},
+	} {
+		b.to(page.hash, page.until)
+		for _, screen := range []struct {
+			width int64
+			text  string
+		}{{320, ""}, {768, ""}, {1280, ""}, {1280, "200%"}} {
+			b.Size(screen.width, 900, "light")
+			wide := eval[string](b, `(() => {
+				document.documentElement.style.fontSize = "`+screen.text+`";
+				const wide = [document.documentElement, ...document.querySelectorAll(".panel")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + " " + e.clientWidth + " " + e.scrollWidth);
+				document.documentElement.style.fontSize = "";
+				return wide.join(", ");
+			})()`)
+			if wide != "" {
+				t.Errorf("%s on a screen of %d %s: %s", page.name, screen.width, screen.text, wide)
+			}
+		}
+	}
+}

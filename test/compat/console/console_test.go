@@ -220,6 +220,16 @@ func (b tab) fill(label, value string) {
 	})()`)
 }
 
+// choose chooses a namespace at the top of the page.
+func (b tab) choose(namespace string) {
+	b.T.Helper()
+	b.Do(chromedp.Evaluate[chromedp.Void](`(() => {
+		const control = document.getElementById("namespace");
+		control.value = ` + quoted(namespace) + `;
+		control.dispatchEvent(new Event("change"));
+	})()`))
+}
+
 // forget lets the page be left although its form was not sent.
 func (b tab) forget() {
 	b.T.Helper()

@@ -4,6 +4,7 @@
 package console_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,11 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/kit/chromium"
 )
 
 // secretOf is the client secret of a client.
@@ -508,4 +511,96 @@ func TestTheDoor(t *testing.T) {
 	if framed := eval[int](attacker, `(() => { try { return frames[0].document.body.children.length } catch { return 0 } })()`); framed != 0 {
 		t.Error("the page is in a frame")
 	}
+}
+
+// TestWhatChangesMeanwhile changes and deletes objects while a page shows them.
+func TestWhatChangesMeanwhile(t *testing.T) {
+	namespace(t, "meanwhile")
+	namespace(t, "elsewhere")
+	run(t, "create", "client", "reporting", "--namespace", "meanwhile", "--scopes", "read")
+	run(t, "create", "client", "far", "--namespace", "elsewhere", "--scopes", "read")
+	run(t, "create", "resource", "api", "--namespace", "meanwhile", "--scopes", "read", "--to", "meanwhile")
+	run(t, "create", "token", "display", "--namespace", "meanwhile", "--client", "reporting", "--expires-in", "60d")
+	eventually(t, "all is ready", func() bool { return ready(t, "meanwhile") && ready(t, "elsewhere") })
+	b := newTab(t)
+	b.visit(open(t, "", "--namespace meanwhile"))
+
+	b.to("#/clients/elsewhere/far", "May call")
+	run(t, "set", "client", "far", "--namespace", "elsewhere", "--notes", "News from elsewhere")
+	b.see("News from elsewhere")
+
+	b.to("#/new-client", "Manifest")
+	b.fill("Name", "half-typed")
+	b.choose("elsewhere")
+	b.press("Stay here")
+	b.see("name: half-typed")
+	if kept := eval[string](b, `document.getElementById("namespace").value + " " + document.querySelector("form input").value`); kept != "meanwhile half-typed" {
+		t.Errorf("after staying there are %q", kept)
+	}
+	b.choose("elsewhere")
+	b.press("Leave")
+	b.see("In namespace elsewhere")
+	b.choose("meanwhile")
+
+	b.to("#/tokens", "1 token")
+	b.press("Show token display…")
+	b.see("It is in the Secret")
+	run(t, "delete", "token", "display", "--namespace", "meanwhile", "--yes")
+	b.press("Close")
+	b.see("No tokens were handed out")
+
+	b.to("#/clients/meanwhile/reporting", "May call")
+	secret := secretOf(t, "meanwhile", "reporting")
+	b.press("Show Client secret")
+	b.press("Keep shown")
+	b.see(secret)
+	run(t, "delete", "client", "reporting", "--namespace", "meanwhile", "--yes")
+	b.see(`There is no OAuth2Client "reporting"`)
+	if strings.Contains(b.markup(), secret) {
+		t.Error("the secret of a client that was deleted is shown")
+	}
+	b.press("Go to clients")
+	b.see("No clients yet")
+
+	b.to("#/resources/meanwhile/api", "May be called by")
+	b.press("Grant scopes…")
+	run(t, "delete", "resource", "api", "--namespace", "meanwhile", "--yes")
+	b.see(`There is no OAuth2Resource "api"`)
+	b.press("Cancel")
+	if b.Problems.String() != "" {
+		t.Errorf("the browser reports:\n%s", b.Problems)
+	}
+}
+
+// TestManyTabs opens more tabs than a browser has connections to one address.
+func TestManyTabs(t *testing.T) {
+	namespace(t, "tabs")
+	browser, err := oneChromium()
+	if err != nil {
+		chromium.Missing(t, err)
+	}
+	window, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(cancel)
+	c := open(t, "", "--namespace tabs")
+	first := tab{chromium.Open(window, t, 5*time.Minute)}
+	first.visit(c)
+	first.to("#/clients", "No clients yet")
+	hide := func(b tab, hidden bool) {
+		b.Do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+			`Object.defineProperty(document, "hidden", { value: %v, configurable: true }); document.dispatchEvent(new Event("visibilitychange"))`, hidden)))
+	}
+	hide(first, true) // a browser without a window shows all of its tabs
+	for range 8 {
+		ctx, cancel := chromedp.NewContext(window)
+		t.Cleanup(cancel)
+		b := tab{chromium.Open(ctx, t, 5*time.Minute)}
+		b.Do(chromedp.Navigate("file://" + c.enter()))
+		b.see("Nothing needs attention")
+		hide(b, true)
+	}
+	run(t, "create", "client", "reporting", "--namespace", "tabs")
+	hide(first, false)
+	first.see("1 client")
+	run(t, "set", "client", "reporting", "--namespace", "tabs", "--display-name", "Nightly report")
+	first.see("Nightly report")
 }

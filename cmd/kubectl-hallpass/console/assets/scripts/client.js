@@ -2,7 +2,7 @@
 
 import { announce, button, choice, contact, copy, copyable, date, dialog, el, field, form, next, panel, path, pill, removal, state, table, time, words } from "./dom.js";
 import { get, object, post } from "./api.js";
-import { revealed, secret } from "./secret.js";
+import { secret } from "./secret.js";
 import { eventTable } from "./events.js";
 import { newToken, tokenTable } from "./tokens.js";
 
@@ -163,18 +163,10 @@ export async function client(page, namespace, name) {
     if (c.may.events) events = await get(object("clients", namespace, name, "events"), { signal: page.signal, background: true }).catch(() => null);
     if (page.alive) draw();
   };
-  let waiting;
-  const later = () => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => {
-      if (!page.alive) return;
-      if (revealed.size > 0 || document.querySelector("dialog[open]")) later();
-      else load({ background: true }).catch((failure) => { if (failure.status === 404) page.failed(name, failure); });
-    }, 700);
-  };
-  page.onChange((change) => {
-    const mine = change.kind === "clients" && change.name === name || change.kind === "tokens" || change.event?.kind === "OAuth2Client" && change.event.name === name;
-    if (mine && change.namespace === namespace) later();
-  });
+  const here = (change) => change.namespace === namespace;
+  page.reloadOn({
+    about: (change) => here(change) && (change.kind === "tokens" || change.event?.kind === "OAuth2Client" && change.event.name === name),
+    own: (change) => here(change) && change.kind === "clients" && change.name === name, name, after: 700,
+  }, load);
   await load();
 }

@@ -46,6 +46,7 @@ export async function clients(page) {
     else byKey.set(key(change), change.row);
     later();
   });
+  page.onReturn(page.restart);
   const rights = get(inNamespace("/api/rights", page.namespace), { signal: page.signal }).then((answer) => {
     may = answer;
     if (page.namespace) tools.replaceChildren(...[create()].filter(Boolean));

@@ -26,6 +26,7 @@ export async function events(page) {
     all = [change.event, ...all.filter((e) => !same(e, change.event))].slice(0, 500);
     if (page.alive) draw();
   });
+  page.onReturn(page.restart);
   all = await get(inNamespace("/api/events", page.namespace), { signal: page.signal });
   draw();
 }

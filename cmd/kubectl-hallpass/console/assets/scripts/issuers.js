@@ -10,16 +10,6 @@ const notAllowed = "By default only administrators of the cluster may read trust
 const keys = (i) => i.keys.length === 0 ? el("span", { class: "warn-text" }, "none") : el("span", {}, String(i.keys.length),
   el("span", { class: "under" }, i.inline ? "in its spec" : ["fetched ", time(i.fetched)]));
 
-// later loads a page again, some time after the last change of an issuer that it is about.
-function later(page, load, about = () => true) {
-  let waiting;
-  page.onChange((change) => {
-    if (change.kind !== "issuers" || !about(change)) return;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => page.alive && load({ background: true }).catch(() => {}), 500);
-  });
-}
-
 export async function issuers(page) {
   const head = [el("h1", {}, "Trusted issuers"), lead()];
   if (!page.session.mayIssuers) {
@@ -47,7 +37,7 @@ export async function issuers(page) {
     shown.complete = true;
     if (page.alive) shown.draw();
   };
-  later(page, load);
+  page.reloadOn({ about: (change) => change.kind === "issuers" }, load);
   await load();
 }
 
@@ -56,7 +46,8 @@ export async function issuer(page, name) {
     const i = await get(object("issuers", name), { signal: page.signal, ...options });
     if (page.alive) draw(page, i);
   };
-  later(page, load, (change) => change.name === name);
+  const own = (change) => change.kind === "issuers" && change.name === name;
+  page.reloadOn({ about: own, own, name }, load);
   await load();
 }
 

@@ -6,6 +6,7 @@ import { enter, get, gone, inNamespace, lines, post, signedIn } from "./api.js";
 import { overview } from "./overview.js";
 import { clients } from "./clients.js";
 import { client } from "./client.js";
+import { revealed } from "./secret.js";
 import { newClient } from "./newclient.js";
 import { newResource } from "./newresource.js";
 import { tokens } from "./tokens.js";
@@ -20,13 +21,14 @@ const pages = [["", "Overview", overview], ["clients", "Clients", clients], ["to
 // session is what the server returned first; namespace is what the pages are about, empty
 // for all.
 const session = { namespace: "" };
-let current = { stop() {} };
+let current = { stop() {}, changed() {}, returned() {} };
 let drawn = "";
 
 // context is what a page gets: where it is, and how it draws itself and watches.
 function context(address) {
   const abort = new AbortController();
   const listeners = [];
+  const returns = [];
   const self = {
     session, address, signal: abort.signal, namespace: session.namespace, alive: true,
     // draw puts the page there. Drawn again, it keeps the focus and what is open.
@@ -51,9 +53,39 @@ function context(address) {
     failed(title, problem) {
       if (problem.name === "AbortError") return;
       const again = problem.status === 0 ? null : button("Try again", () => show());
-      self.draw(title, el("h1", {}, title), el("div", { class: "body panel" }, el("p", { class: "note bad" }, problem.sentence ?? String(problem)), again ? el("p", {}, again) : null));
+      const list = address.parts.length > 1 && pages.find(([name]) => name === address.parts[0]);
+      self.draw(title, el("h1", {}, title), el("div", { class: "body panel" }, el("p", { class: "note bad" }, problem.sentence ?? String(problem)), again ? el("p", {}, again) : null,
+        list ? el("p", {}, el("a", { href: path(list[0]), "data-key": "list" }, "Go to " + list[1].toLowerCase())) : null));
     },
     onChange(listener) { listeners.push(listener); },
+    // reloadOn loads the page again, some time after the last change that it is about. It waits
+    // while a secret is shown or a dialog is open, unless its own object, of a name, was deleted.
+    reloadOn({ about, own = () => false, name, after = 500 }, load) {
+      let waiting;
+      let deleted = false;
+      const later = () => {
+        clearTimeout(waiting);
+        waiting = setTimeout(() => {
+          if (!self.alive) return;
+          if (!deleted && (revealed.size > 0 || document.querySelector("dialog[open]"))) {
+            later();
+            return;
+          }
+          deleted = false;
+          load({ background: true }).catch((failure) => { if (failure.status === 404 && name) self.failed(name, failure); });
+        }, after);
+      };
+      self.onChange((change) => {
+        if (!about(change) && !own(change)) return;
+        deleted ||= Boolean(change.deleted) && own(change);
+        later();
+      });
+      self.onReturn(later);
+    },
+    // onReturn is told when the page is seen again: it was not told of changes meanwhile.
+    onReturn(listener) { returns.push(listener); },
+    returned() { for (const listener of returns) listener(); },
+    restart() { if (self.alive) show(); },
     changed(change) { for (const listener of listeners) listener(change); },
     stop() { self.alive = false; abort.abort(); },
   };
@@ -92,6 +124,8 @@ async function show() {
     page.draw("Not found", el("h1", {}, "There is no such page"), el("p", { class: "body" }, el("a", { href: path("") }, "Go to the overview")));
     return;
   }
+  // The object of the page may be of another namespace than the chosen one.
+  if (session.namespace && rest.length === 2 && rest[0] !== session.namespace) follow(rest[0], page.signal);
   try {
     await found(page, ...rest);
   } catch (problem) {
@@ -111,7 +145,11 @@ function frame() {
 
 // scope chooses the namespace: from those that there are, or by its name if they cannot be listed.
 function scope() {
-  const choose = (namespace) => {
+  const choose = async (namespace, control) => {
+    if (unsaved() && !await leaves()) {
+      control.value = session.namespace;
+      return;
+    }
     session.namespace = namespace;
     sessionStorage.setItem("hallpass-console-namespace", namespace);
     document.getElementById("who-namespace").textContent = namespace || "all namespaces";
@@ -125,27 +163,44 @@ function scope() {
     const options = session.namespaces.map((name) => el("option", { value: name }, name));
     if (!session.namespaces.includes(session.namespace) && session.namespace) options.unshift(el("option", { value: session.namespace }, session.namespace));
     if (session.mayAll) options.unshift(el("option", { value: "" }, "All namespaces"));
-    const select = el("select", { id: "namespace", onchange: () => choose(select.value) }, options);
+    const select = el("select", { id: "namespace", onchange: () => choose(select.value, select) }, options);
     select.value = session.namespace;
     return [label, select];
   }
-  const input = el("input", { id: "namespace", value: session.namespace, onchange: () => input.value && choose(input.value.trim()) });
+  const input = el("input", { id: "namespace", value: session.namespace, onchange: () => input.value && choose(input.value.trim(), input) });
   return [label, input];
 }
 
 // watch passes the changes in the namespace to the page.
 let watching = new AbortController();
-async function watch() {
+function watch() {
   watching.abort();
   watching = new AbortController();
-  const { signal } = watching;
+  follow(session.namespace, watching.signal);
+}
+
+// follow passes the changes in a namespace to the page, until a signal. A browser opens six
+// connections to an address for all its tabs together, so one that nobody sees gives its own back.
+async function follow(namespace, signal) {
   while (!signal.aborted) {
-    try {
-      await lines(inNamespace("/api/watch", session.namespace), (change) => current.changed(change), { background: true, signal });
-    } catch (problem) {
-      if (problem.name === "AbortError" || problem.status === 0 || problem.status === 401) return;
+    if (document.hidden) {
+      await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+      if (!signal.aborted && !document.hidden) current.returned();
+      continue;
     }
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    const stream = new AbortController();
+    const end = () => stream.abort();
+    document.addEventListener("visibilitychange", end);
+    signal.addEventListener("abort", end);
+    try {
+      await lines(inNamespace("/api/watch", namespace), (change) => current.changed(change), { background: true, signal: stream.signal });
+    } catch (problem) {
+      if (problem.status === 0 || problem.status === 401) return;
+    } finally {
+      document.removeEventListener("visibilitychange", end);
+      signal.removeEventListener("abort", end);
+    }
+    if (!stream.signal.aborted) await new Promise((resolve) => setTimeout(resolve, 5000));
   }
 }
 
@@ -195,19 +250,23 @@ addEventListener("hallpass:gone", () => {
 });
 addEventListener("beforeunload", (event) => { if (unsaved()) event.preventDefault(); });
 
+// leaves asks whether a form with entries may be left.
+async function leaves() {
+  const leave = await dialog("Leave this page?", (close) => [
+    el("p", {}, "The form has entries that were not sent. They are lost when you leave."),
+    el("div", { class: "buttons body" }, button("Leave", () => close(true), { class: "danger" }), button("Stay here", () => close(false))),
+  ]);
+  if (leave) for (const form of document.querySelectorAll("form[data-dirty]")) delete form.dataset.dirty;
+  return Boolean(leave);
+}
+
 // A form with entries is not left by mistake.
 let here = location.hash;
 addEventListener("hashchange", async () => {
   if (unsaved()) {
     const there = location.hash;
     history.replaceState(null, "", "/" + here);
-    const leave = await dialog("Leave this page?", (close) => [
-      el("p", {}, "The form has entries that were not sent. They are lost when you leave."),
-      el("div", { class: "buttons body" }, button("Leave", () => close(true), { class: "danger" }), button("Stay here", () => close(false))),
-    ]);
-    if (!leave) return;
-    for (const form of document.querySelectorAll("form[data-dirty]")) delete form.dataset.dirty;
-    location.hash = there;
+    if (await leaves()) location.hash = there;
     return;
   }
   here = location.hash;

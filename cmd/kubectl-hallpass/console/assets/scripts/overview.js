@@ -43,11 +43,7 @@ export async function overview(page) {
     content = await get(inNamespace("/api/overview", page.namespace), { signal: page.signal, ...options });
     draw();
   };
-  let waiting;
-  page.onChange(() => {
-    clearTimeout(waiting);
-    waiting = setTimeout(() => page.alive && load({ background: true }).catch(() => {}), 2000);
-  });
+  page.reloadOn({ about: () => true, after: 2000 }, load);
   await load();
   findings = await get("/api/installation", { signal: page.signal, background: true }).catch(() => null);
   if (page.alive) draw();

@@ -30,12 +30,7 @@ export async function resources(page) {
     shown.complete = true;
     if (page.alive) shown.draw();
   };
-  let waiting;
-  page.onChange((change) => {
-    if (change.kind !== "resources") return;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => page.alive && load({ background: true }).catch(() => {}), 500);
-  });
+  page.reloadOn({ about: (change) => change.kind === "resources" }, load);
   await load();
 }
 
@@ -107,11 +102,7 @@ export async function resource(page, namespace, name) {
     r = await get(object("resources", namespace, name), { signal: page.signal, ...options });
     if (page.alive) draw();
   };
-  let waiting;
-  page.onChange((change) => {
-    if (change.kind !== "resources" || change.name !== name || change.namespace !== namespace) return;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => page.alive && !document.querySelector("dialog[open]") && load({ background: true }).catch(() => {}), 500);
-  });
+  const own = (change) => change.kind === "resources" && change.name === name && change.namespace === namespace;
+  page.reloadOn({ about: own, own, name }, load);
   await load();
 }

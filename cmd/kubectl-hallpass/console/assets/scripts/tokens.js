@@ -123,11 +123,6 @@ export async function tokens(page) {
     may.revoke ? button("Revoke all of the namespace…", () => revokeAll(page.namespace), { class: "danger" }) : null,
   ].filter(Boolean);
   page.draw("Tokens", el("div", { class: "head" }, el("h1", {}, "Tokens"), tools.length > 0 ? el("div", { class: "tools" }, tools) : null), el("p", { class: "lead" }, "Tokens that were handed out. Those that clients fetch themselves are not stored, so no page can list them."), shown.controls, shown.results);
-  let waiting;
-  page.onChange((change) => {
-    if (change.kind !== "tokens") return;
-    clearTimeout(waiting);
-    waiting = setTimeout(() => page.alive && !document.querySelector("dialog[open]") && load({ background: true }).catch(() => {}), 500);
-  });
+  page.reloadOn({ about: (change) => change.kind === "tokens" }, load);
   await load();
 }
