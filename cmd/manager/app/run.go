@@ -164,7 +164,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 	}
 	clients, tokens := poller.Of("OAuth2Client"), poller.Of("OAuth2Token")
 	bundle := o.caBundle()
-	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, Audit: o.Log}
+	records := &registry.Reconciler{Client: c, Live: live, Policy: policies, RegistryNamespace: o.RegistryNamespace, Names: informers, Audit: o.Log}
 	if err := inventory.RegisterNewer(records.Newer); err != nil {
 		return err
 	}

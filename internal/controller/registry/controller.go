@@ -22,10 +22,12 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
@@ -39,7 +41,7 @@ import (
 
 const (
 	workers = 8
-	// sweepInterval is how often each registration is checked although nothing happened to it.
+	// sweepInterval is how often each record is checked although nothing happened to it.
 	sweepInterval = 30 * time.Minute
 )
 
@@ -56,10 +58,17 @@ type Reconciler struct {
 	Live              client.Reader
 	Policy            *policy.Source
 	RegistryNamespace string
+	// Names finds the records in the cache.
+	Names Names
 	// Audit gets a line for each client secret and each token that ends with its owner.
 	Audit logr.Logger
 
 	newer newer
+}
+
+// Names finds the names of objects in the cache.
+type Names interface {
+	Names(like client.Object) []types.NamespacedName
 }
 
 // Newer is how many records a newer version wrote. This one does not write over them.
@@ -141,6 +150,9 @@ func ownerOfToken(stored *corev1.Secret) (owner, error) {
 // Reconcile checks one record. It deletes it only after a live read has found no owner, or
 // another one.
 func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl.Result, error) {
+	if !slices.Contains(recordTypes, stored.Type) {
+		return ctrl.Result{}, nil // the sweep knows only names
+	}
 	isNewer := r.newer.note(ctx, stored)
 	if stored.Type == registration.KeysSecretType || stored.Type == registration.SealingSecretType {
 		return ctrl.Result{}, nil // it has no owner
@@ -155,7 +167,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	if !r.Policy.Covers(recorded.Namespace) {
 		// Its owner cannot be read. Without an owner a record admits no client, and is
 		// deleted when the namespace is covered again.
-		return ctrl.Result{RequeueAfter: sweepInterval}, nil
+		return ctrl.Result{}, nil
 	}
 	gone, err := r.readOwner(ctx, recorded)
 	terminating := err == nil && !gone && !recorded.object.GetDeletionTimestamp().IsZero()
@@ -175,7 +187,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 			err = nil // it is noted, and goes with its owner
 		}
 	}
-	return ctrl.Result{RequeueAfter: sweepInterval}, err
+	return ctrl.Result{}, err
 }
 
 // audit writes what has ended with its owner, right after the write that ended it.
@@ -222,8 +234,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	gone := handler.Funcs{UpdateFunc: r.afterUpdate, DeleteFunc: r.afterDeletion}
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("registry").
-		// Every registration is checked when the manager starts: the sweep.
+		// Every record is checked when the manager starts, and now and then.
 		For(&corev1.Secret{}, builder.WithPredicates(records)).
+		WatchesRawSource(source.Func(r.sweep)).
 		Watches(&corev1.Secret{}, handler.Funcs{DeleteFunc: r.newer.forget}, builder.WithPredicates(records)).
 		// A client, resource or token that is deleted leaves its record.
 		Watches(&v1alpha1.OAuth2Client{}, gone).
@@ -240,6 +253,29 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// sweep adds all records when nothing else waits, once in each sweepInterval. A request for each
+// record that waits in the queue would take 240 bytes.
+func (r *Reconciler) sweep(ctx context.Context, q queue) error {
+	urgency, _ := q.(priorityqueue.PriorityQueue[reconcile.Request])
+	go func() {
+		ticker := time.NewTicker(sweepInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+			for _, name := range r.Names.Names(&corev1.Secret{}) {
+				if name.Namespace == r.RegistryNamespace && urgency != nil {
+					urgency.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, reconcile.Request{NamespacedName: name})
+				}
+			}
+		}
+	}()
+	return nil
+}
 
 // afterUpdate wakes the record of an object that has begun to terminate.
 func (r *Reconciler) afterUpdate(_ context.Context, e event.UpdateEvent, q queue) {

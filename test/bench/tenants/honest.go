@@ -36,7 +36,20 @@ const (
 type samples struct {
 	mu            sync.Mutex
 	ready, tokens []time.Duration
+	applied       []applied
 	refused       []string
+}
+
+// applied is a client of the honest tenant: when it was applied, and when it was seen to be Ready.
+type applied struct {
+	name         string
+	began, ready time.Time
+}
+
+func (s *samples) addApplied(a applied) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready, s.applied = append(s.ready, a.ready.Sub(a.began)), append(s.applied, a)
 }
 
 func (s *samples) add(to *[]time.Duration, took time.Duration) {
@@ -164,7 +177,7 @@ func (h *honest) apply(ctx context.Context, name string, into *samples) error {
 	}
 	select {
 	case <-ready:
-		into.add(&into.ready, time.Since(began))
+		into.addApplied(applied{name, began, time.Now()})
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("client %s is not Ready: %w", name, ctx.Err())

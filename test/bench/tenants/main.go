@@ -32,6 +32,7 @@ type settings struct {
 	tenants, rounds int
 	turn, settle    time.Duration
 	share, goal     float64
+	stages          bool
 	output          io.Writer
 }
 
@@ -43,6 +44,7 @@ func main() {
 	flag.DurationVar(&s.settle, "settle", 4*time.Second, "how long a turn goes on before it is measured, in which the pace is found")
 	flag.Float64Var(&s.share, "share", 0.30, "the part of the machine's CPU that hostile tenants, or spinners, take")
 	flag.Float64Var(&s.goal, "goal", 2, "the highest ratio of a p99 beside hostile tenants to that beside spinners; 0 sets none")
+	flag.BoolVar(&s.stages, "stages", false, "also print how long each stage from apply to Ready takes, by the audit log of the API server")
 	ctrl.SetLogger(logr.Discard()) // or its client complains that it has none
 	program.Run("tenants", func(ctx context.Context) error { return begin(ctx, s) })
 }

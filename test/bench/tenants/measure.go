@@ -153,6 +153,11 @@ func (m *measurement) report() error {
 	if got := min(mean(m.beside.shares), mean(m.control.shares)); got < m.share*0.9 {
 		m.say("the machine is busy with other work: of a share of %.2f only %.2f was to be had. Repeat this where it is quiet.", m.share, got)
 	}
+	if m.stages {
+		if err := m.reportStages(); err != nil {
+			return err
+		}
+	}
 	counted, err := m.tenants.end()
 	m.say("what the hostile tenants did, by answer: %s", counted)
 	errs := []error{err, m.compare("from apply to Ready", m.beside.ready, m.control.ready), m.compare("of token requests", m.beside.tokens, m.control.tokens)}

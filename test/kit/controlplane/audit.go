@@ -35,8 +35,10 @@ rules:
 // AuditEvent is one request that the API server has answered.
 type AuditEvent struct {
 	Time time.Time `json:"requestReceivedTimestamp"`
-	Verb string    `json:"verb"`
-	URI  string    `json:"requestURI"`
+	// Answered is when the API server had answered.
+	Answered time.Time `json:"stageTimestamp"`
+	Verb     string    `json:"verb"`
+	URI      string    `json:"requestURI"`
 	User struct {
 		Name string `json:"username"`
 	} `json:"user"`
