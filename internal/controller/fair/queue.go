@@ -36,11 +36,12 @@ func NewQueue(name string) workqueue.TypedDelayingInterface[reconcile.Request] {
 }
 
 // queue is a queue of client-go whose order is that of turns, with the methods that
-// controller-runtime gives priorities by.
+// controller-runtime gives priorities by, and with a backlog.
 type queue struct {
 	workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-	turns *turns
+	turns   *turns
+	backlog *backlog
 }
 
 var _ priorityqueue.PriorityQueue[reconcile.Request] = queue{}
@@ -51,7 +52,7 @@ func newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]
 	delaying := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{Name: name, Queue: ready})
 	return queue{workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{
 		Name: name, DelayingQueue: delaying,
-	}), t}
+	}), t, &backlog{turns: newTurns(namespaceOf), admitted: map[reconcile.Request]struct{}{}}}
 }
 
 // soon is until when the priority is remembered of a request that is added for later.
@@ -64,6 +65,10 @@ func (q queue) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Reques
 		priority = *o.Priority
 	}
 	for _, request := range requests {
+		if priority < 0 && o.After == 0 && !o.RateLimited {
+			q.backlog.add(request, priority, q.admit)
+			continue
+		}
 		if o.After < soon {
 			q.turns.note(request, priority)
 		}
@@ -76,6 +81,21 @@ func (q queue) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Reques
 			q.Add(request)
 		}
 	}
+}
+
+func (q queue) admit(request reconcile.Request, priority int) {
+	q.turns.note(request, priority)
+	q.Add(request)
+}
+
+// Len implements workqueue.TypedInterface.
+func (q queue) Len() int { return q.TypedRateLimitingInterface.Len() + q.backlog.len() }
+
+// Get implements workqueue.TypedInterface.
+func (q queue) Get() (request reconcile.Request, shutdown bool) {
+	request, shutdown = q.TypedRateLimitingInterface.Get()
+	q.backlog.served(request, q.admit)
+	return request, shutdown
 }
 
 // GetWithPriority implements priorityqueue.PriorityQueue.

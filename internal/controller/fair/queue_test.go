@@ -149,6 +149,41 @@ func TestBulkOfOneNamespaceDelaysNoOther(t *testing.T) {
 	}
 }
 
+// TestAStartLeavesLittleMemory: what a start lists waits in the backlog, each request once, and the
+// queue underneath never has many of them.
+func TestAStartLeavesLittleMemory(t *testing.T) {
+	const objects = 10 * maxAdmitted
+	q := newQueue("", attempt.RateLimiter(), func(r reconcile.Request) string { return r.Namespace })
+	defer q.ShutDown()
+	for range 2 {
+		for i := range objects {
+			add("a/" + strconv.Itoa(i) + " low").to(q)
+		}
+	}
+	// one of those in the backlog becomes urgent
+	add("a/" + strconv.Itoa(objects-1)).to(q)
+	served := map[reconcile.Request]int{}
+	for q.Len() > 0 {
+		if n := q.TypedRateLimitingInterface.Len(); n > maxAdmitted+1 {
+			t.Fatalf("the queue underneath has %d requests", n)
+		}
+		got, priority, _ := q.GetWithPriority()
+		if want := len(served) == 0; want != (priority == 0) {
+			t.Errorf("%s was served as number %d with priority %d", got, len(served), priority)
+		}
+		served[got]++
+		q.Done(got)
+	}
+	if len(served) != objects || len(q.backlog.admitted) != 0 {
+		t.Errorf("%d of %d were served, %d are left", len(served), objects, len(q.backlog.admitted))
+	}
+	for request, times := range served {
+		if times > 1 && request != (reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "a", Name: strconv.Itoa(objects - 1)}}) {
+			t.Errorf("%s was served %d times", request, times)
+		}
+	}
+}
+
 func BenchmarkQueue(b *testing.B) {
 	q := newQueue("", attempt.RateLimiter(), func(r reconcile.Request) string { return r.Namespace })
 	defer q.ShutDown()

@@ -96,6 +96,15 @@ func (t *turns) Touch(request reconcile.Request) {
 	delete(t.noted, request)
 }
 
+// add adds a request, or raises its priority.
+func (t *turns) add(request reconcile.Request, priority int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if before, there := t.ready[request]; !there || priority > before {
+		t.push(request, priority)
+	}
+}
+
 func (t *turns) push(request reconcile.Request, priority int) {
 	t.ready[request] = priority
 	t.level(priority).push(t.namespaceOf(request), request)
@@ -154,6 +163,7 @@ func (l *level) pop() (reconcile.Request, bool) {
 		return reconcile.Request{}, false
 	}
 	first := l.turn[0]
+	l.turn[0] = nil // or it would keep the line
 	l.turn = l.turn[1:]
 	request := first.requests[0]
 	if first.requests = first.requests[1:]; len(first.requests) > 0 {
