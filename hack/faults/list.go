@@ -222,4 +222,37 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"values of one namespace displace those of others", nil, []edit{
 		{controllers + "attempt/proposals.go", "Owner: kept.namespace", "Owner: \"\""},
 	}, controllers + "attempt/TestProposalsAreBoundedByNamespace"},
+	{"sealing keys that cannot be read are made anew", nil, []edit{
+		{controllers + "sealingkeys/controller.go", "errors.Is(err, seal.ErrUnreadable) {", "err != nil && errors.Is(err, io.EOF) {"},
+	}, controllers + "sealingkeys/TestWhatCannotBeReadIsLeftAlone"},
+	{"sealing keys whose Secret is deleted are made again", nil, []edit{
+		{controllers + "sealingkeys/controller.go", "seal.Merge(r.held, read, now.Past())", "seal.Merge(read, read, now.Past())"},
+	}, controllers + "sealingkeys/TestASecretThatIsDeletedIsWrittenAgain"},
+	{"grants from before a restore go on", nil, []edit{
+		{controllers + "sealingkeys/controller.go", ".WithRestored(r.noticed())", ""},
+	}, controllers + "sealingkeys/TestABackupBringsNoRetiredKeyBackAndEndsTheGrantsOfBefore"},
+	{"one read by a wrong clock deletes a sealing key", nil, []edit{
+		{controllers + "sealingkeys/controller.go", "Rotate(now.Earliest, now.Past(), r.Random)", "Rotate(now.Earliest, now.Latest, r.Random)"},
+	}, controllers + "sealingkeys/TestAClockThatIsWrongDeletesNoKey"},
+	{"one read by a wrong clock ends a signing key", nil, []edit{
+		{controllers + "signingkeys/controller.go", "keyring.Rotate(ring, keyring.Time(now), ", "keyring.Rotate(ring, keyring.Time(apiclock.At(now.Latest)), "},
+	}, controllers + "signingkeys/TestALookByAWrongClockEndsNoKey"},
+	{"a token that has expired and is not replaced leaves its object `Ready`", nil, []edit{
+		{controllers + "oauth2token/report.go", "case found && !held.Live(now) && object.Spec.Mode", "case false && object.Spec.Mode"},
+	}, controllers + "oauth2token/TestReadyIsWhatWasReadOfTheSecret"},
+	{"a usage report from the future delays the end of a secret", nil, []edit{
+		{"internal/usage/usage.go", "if theirs = min(theirs, now); theirs <= *mine {", "if theirs <= *mine {"},
+	}, controllers + "usagereport/TestAReportFromTheFutureIsCut"},
+	{"a replica that is silent counts as one that uses nothing", nil, []edit{
+		{"internal/usage/evidence.go", "if gone.IsZero() || q.Now.Before(gone) {", never},
+	}, "internal/usage/TestNoHistoryEndsASecretThatIsInUse"},
+	{"a watch of the manager goes on after a restore", nil, []edit{
+		{controllers + "restored/guard.go", "if err != nil || proof != restore.None {", "if err != nil || proof == \"never\" {"},
+	}, controllers + "restored/TestAWatchDoesNotGoOnAtARevisionThatIsNotThere"},
+	{"an object that is deleted during its look-up proves a restore", nil, []edit{
+		{"internal/directory/memory/tombstones.go", "if gone, known := t.values[object]; known && gone.at <= when {", "if _, known := t.values[object]; known {"},
+	}, "internal/directory/memory/TestWhatALookUpProves"},
+	{"a look-up believes an API server that was restored", nil, []edit{
+		{"internal/directory/lookup.go", "if err := d.watches.Trusted(); err != nil {\n\t\treturn nil, err\n\t}\n\trecord, _, err := d.api.record(ctx, registration.ResourceSecretName", "record, _, err := d.api.record(ctx, registration.ResourceSecretName"},
+	}, "internal/directory/TestACallerIsToldThatTheStoreIsBehind"},
 }

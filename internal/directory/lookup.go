@@ -33,11 +33,11 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	if err := d.watches.Trusted(); err != nil {
 		return oauth2.Record{}, err
 	}
-	asked, isNewer, before := d.now(), d.sources.registry.Newer(), d.Record(clientID).Owner
+	asked, isNewer, before := d.memory.Clients.Deletions(), d.sources.registry.Newer(), d.Record(clientID).Owner
 	current := make(chan error, 1)
 	// it has a time-out of its own, and all requests learn from it
 	go func() { current <- d.sources.registry.Confirm(context.WithoutCancel(ctx)) }()
-	r, err := d.api.lookUp(ctx, clientID, asked)
+	r, err := d.api.lookUp(ctx, clientID, d.now())
 	if err != nil {
 		return oauth2.Record{}, err
 	}
@@ -92,7 +92,7 @@ const maxClientsOf = 16
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.
 func (d *Directory) LookUpMinted(ctx context.Context, opaqueID string) (oauth2.MintedRecord, error) {
-	asked := d.now()
+	asked := d.memory.Tokens.Deletions()
 	before, wasTerminating := d.memory.Tokens.WasTerminating(opaqueID)
 	if err := d.sources.registry.Confirm(ctx); err != nil {
 		return oauth2.MintedRecord{}, err
@@ -207,9 +207,9 @@ type lookedUp struct {
 	ownerRead time.Time
 }
 
-func (a api) lookUp(ctx context.Context, clientID string, asked time.Time) (r lookedUp, err error) {
+func (a api) lookUp(ctx context.Context, clientID string, now time.Time) (r lookedUp, err error) {
 	owner, named := presumedOwner(clientID)
-	r.ownerRead = asked
+	r.ownerRead = now
 	var asking sync.WaitGroup
 	if named {
 		asking.Go(func() { r.owner, r.ownerUnknown = a.lookUpOwner(apiclock.WithDate(ctx, &r.ownerRead), owner) })

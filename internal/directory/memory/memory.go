@@ -49,7 +49,7 @@ func New(now, past func() time.Time) *Memory {
 	m.Tokens.minted = &m.Registry.minted
 	m.Registry.clients = half[packed]{&m.records, clientOf}
 	m.Registry.quarantine, m.Registry.now, m.Registry.past = &m.Tokens.quarantine, now, past
-	m.Registry.minted.tombstones, m.Registry.minted.revoked, m.Registry.minted.now, m.Registry.minted.past = &m.tombstones, revoked, now, past
+	m.Registry.minted.tombstones, m.Registry.minted.revoked, m.Registry.minted.past = &m.tombstones, revoked, past
 	return m
 }
 

@@ -37,7 +37,7 @@ type minted struct {
 
 	tombstones *tombstones
 	revoked    *revocation.State
-	now, past  func() time.Time
+	past       func() time.Time
 }
 
 func (m *minted) byOpaqueID(opaqueID string) storedMinted {
@@ -65,10 +65,10 @@ func (m *minted) next(place Place, next storedMinted) {
 // bury records that the tokens of a record are gone, but for those that are kept, and those that
 // have expired for certain.
 func (m *minted) bury(record storedMinted, kept ...oauth2.MintedToken) {
-	now, past := m.now(), m.past()
+	past := m.past()
 	for _, token := range record.tokens() {
 		if past.Before(token.ExpiresAt) && !slices.ContainsFunc(kept, func(k oauth2.MintedToken) bool { return k.ID == token.ID }) {
-			m.tombstones.add(tokenIdentity(token.ID), TenantOf(record.Namespace), now)
+			m.tombstones.add(tokenIdentity(token.ID), TenantOf(record.Namespace))
 		}
 	}
 }

@@ -58,9 +58,12 @@ func (o *objects[V]) known(s Sighting) restore.State {
 	return restore.Unknown
 }
 
-// ProofOf returns what an object that was looked up proves beside the state at the time of the
-// request.
-func (o *objects[V]) ProofOf(s Sighting, asked time.Time, wasTerminating bool) restore.Proof {
+// Deletions is the moment from which a look-up asks: see ProofOf.
+func (o *objects[V]) Deletions() Deletions { return o.tombstones.deletions() }
+
+// ProofOf returns what an object that was looked up proves beside the state when the request was
+// sent.
+func (o *objects[V]) ProofOf(s Sighting, asked Deletions, wasTerminating bool) restore.Proof {
 	if wasTerminating {
 		return s.proves(restore.Terminating)
 	}
@@ -106,7 +109,7 @@ func (o *objects[V]) remove(place Place, from Tenant, uid string) {
 // bury records that objects are gone for good, or about to go.
 func (o *objects[V]) bury(place Place, from Tenant, uids ...string) {
 	for _, uid := range uids {
-		o.tombstones.add(identity(o.resource, place, uid), from, o.now())
+		o.tombstones.add(identity(o.resource, place, uid), from)
 	}
 }
 

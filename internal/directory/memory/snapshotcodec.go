@@ -270,7 +270,7 @@ func (m *Memory) writeOwn(w *encoder, tombstones map[Place]tombstone) {
 	for object, gone := range tombstones {
 		w.next(nextWhole)
 		w.Raw(string(object[:]))
-		w.Varint(gone.at)
+		w.Varint(int64(gone.at))
 		w.Raw(string(gone.from[:]))
 	}
 	w.next(endOfList)
@@ -313,7 +313,7 @@ func (m *Memory) writeQuarantine(w *encoder) {
 func readOwn(d *decoder) own {
 	o := own{tombstones: map[Place]tombstone{}, selectors: map[string]revocation.Selector{}, tokens: map[string]quarantined{}}
 	for object := range each(d, func(d *decoder, _ byte) Place { return d.place() }) {
-		o.tombstones[object] = tombstone{at: d.Varint(), from: d.tenant()}
+		o.tombstones[object] = tombstone{at: Deletions(d.Varint()), from: d.tenant()}
 	}
 	for read := range each(d, readRevocation) {
 		o.selectors[read.Name] = *read.Selector

@@ -423,8 +423,10 @@ func TestAQuarantineThatEndsRevokesOpaqueTokens(t *testing.T) {
 func TestWhatALookUpProves(t *testing.T) {
 	f := filled(t)
 	client, token := clientObject(reporting), tokenObject(printer)
-	f.now = noon.Add(time.Minute)
+	before := f.Clients.Deletions()
+	f.now = noon.Add(-time.Hour) // the clock is set back meanwhile
 	f.Clients.Remove(client)
+	after := f.Clients.Deletions()
 	going := token
 	going.Owner = &oauth2.MintedOwner{UID: token.Owner.UID, Terminating: true}
 	f.Tokens.Apply(going)
@@ -441,11 +443,11 @@ func TestWhatALookUpProves(t *testing.T) {
 		t.Error("what only denies proves something")
 	}
 	for _, c := range []struct {
-		asked          time.Time
+		asked          Deletions
 		wasTerminating bool
 		want           restore.Proof
 	}{
-		{asked: noon, want: restore.None}, {asked: noon, wasTerminating: true, want: restore.Resurrected}, {asked: f.now, want: restore.Resurrected},
+		{asked: before, want: restore.None}, {asked: before, wasTerminating: true, want: restore.Resurrected}, {asked: after, want: restore.Resurrected},
 	} {
 		if got := f.Clients.ProofOf(client.Sighting(), c.asked, c.wasTerminating); got != c.want {
 			t.Errorf("%+v: %q", c, got)
@@ -472,24 +474,26 @@ func TestTombstonesAreKeptForADayAndBounded(t *testing.T) {
 	now := noon
 	d := tombstones{past: func() time.Time { return now }}
 	name := func(i int) Place { return placeOf(numbers(int64(i))) }
-	d.add(name(0), TenantOf("shop"), noon)
-	d.add(name(0), TenantOf("shop"), noon.Add(time.Hour)) // it does not go twice
-	if !d.has(name(0)) || d.state(name(0), noon) != restore.Deleted || d.state(name(0), noon.Add(-time.Second)) != restore.Unknown || d.has(name(1)) {
+	none := d.deletions()
+	d.add(name(0), TenantOf("shop"))
+	one := d.deletions()
+	d.add(name(0), TenantOf("shop")) // it does not go twice
+	if !d.has(name(0)) || d.state(name(0), one) != restore.Deleted || d.state(name(0), none) != restore.Unknown || d.deletions() != one || d.has(name(1)) {
 		t.Error("it is not known when an object went")
 	}
 	now = noon.Add(tombstoneLifetime + time.Hour)
-	d.add(name(1), TenantOf("shop"), now)
+	d.add(name(1), TenantOf("shop"))
 	if !d.has(name(0)) || !d.has(name(1)) {
 		t.Error("something was forgotten after a day")
 	}
 	now = noon.Add(2*tombstoneLifetime + 2*time.Hour)
-	d.add(name(2), TenantOf("shop"), now)
+	d.add(name(2), TenantOf("shop"))
 	if d.has(name(0)) || !d.has(name(1)) || !d.has(name(2)) {
 		t.Error("what went long ago is not forgotten, or what went lately is")
 	}
 	const all = maxTombstones * 5 / 4
 	for i := range all {
-		d.add(name(i), TenantOf("shop"), noon)
+		d.add(name(i), TenantOf("shop"))
 	}
 	last := name(all - 1)
 	if n := len(d.all()); n > maxTombstones || n < maxTombstones/2 || !d.has(last) {
@@ -546,7 +550,7 @@ func TestANamespaceDropsNoTombstoneOfAnother(t *testing.T) {
 	f.Clients.Apply(clientObject(reporting))
 	f.Clients.Remove(clientObject(reporting))
 	for _, token := range printer.Tokens {
-		f.tombstones.add(tokenIdentity(token.ID), TenantOf(printer.Namespace), noon)
+		f.tombstones.add(tokenIdentity(token.ID), TenantOf(printer.Namespace))
 	}
 	read, err := ReadSnapshot(written(t, f))
 	must(t, err)

@@ -35,9 +35,13 @@ func TenantOf(namespace string) Tenant {
 	return Tenant(sum[:len(Tenant{})])
 }
 
-// tombstone is the instant of a deletion in Unix nanoseconds, and the namespace of the object.
+// Deletions is how many deletions were recorded at a moment. It orders what was known when a
+// request was sent and what was recorded since: a clock may be set back in between.
+type Deletions int64
+
+// tombstone is which deletion it records, and the namespace of the object.
 type tombstone struct {
-	at   int64
+	at   Deletions
 	from Tenant
 	// aged means that it was there when tombstones were last dropped.
 	aged bool
@@ -52,6 +56,8 @@ type tombstones struct {
 
 	mu     sync.Mutex
 	values map[Place]tombstone
+	// added are the deletions so far, with those of snapshots.
+	added Deletions
 	// swept is when old tombstones were last dropped, by past.
 	swept time.Time
 }
@@ -65,7 +71,7 @@ func identity(resource string, place Place, uid string) Place {
 func tokenIdentity(tokenID string) Place { return placeOf("minted\x00" + tokenID) }
 
 // add records that an object of a namespace is gone.
-func (t *tombstones) add(object Place, from Tenant, now time.Time) {
+func (t *tombstones) add(object Place, from Tenant) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if _, known := t.values[object]; known {
@@ -84,7 +90,8 @@ func (t *tombstones) add(object Place, from Tenant, now time.Time) {
 	if len(t.values) >= maxTombstones {
 		t.makeRoom()
 	}
-	t.values[object] = tombstone{at: now.UnixNano(), from: from}
+	t.added++
+	t.values[object] = tombstone{at: t.added, from: from}
 }
 
 // age drops the tombstones that were there the last time. A lifetime has passed since then,
@@ -104,18 +111,25 @@ func (t *tombstones) age() {
 func (t *tombstones) makeRoom() {
 	held := make([]usage.Held[Tenant, Place], 0, len(t.values))
 	for object, gone := range t.values {
-		held = append(held, usage.Held[Tenant, Place]{Thing: object, Owner: gone.from, Size: 1, At: gone.at})
+		held = append(held, usage.Held[Tenant, Place]{Thing: object, Owner: gone.from, Size: 1, At: int64(gone.at)})
 	}
 	for _, object := range usage.Excess(held, roomyTombstones) {
 		delete(t.values, object)
 	}
 }
 
-// state returns Deleted if an object had a tombstone at an instant, and Unknown otherwise.
-func (t *tombstones) state(object Place, when time.Time) restore.State {
+// deletions is how many deletions were recorded so far.
+func (t *tombstones) deletions() Deletions {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if gone, known := t.values[object]; known && gone.at <= when.UnixNano() {
+	return t.added
+}
+
+// state returns Deleted if an object had a tombstone at a moment, and Unknown otherwise.
+func (t *tombstones) state(object Place, when Deletions) restore.State {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if gone, known := t.values[object]; known && gone.at <= when {
 		return restore.Deleted
 	}
 	return restore.Unknown
@@ -143,11 +157,14 @@ func (t *tombstones) all() map[Place]tombstone {
 	return maps.Clone(t.values)
 }
 
-// load adds the tombstones of a snapshot.
+// load adds the tombstones of a snapshot. All of them are older than a request of this process.
 func (t *tombstones) load(list map[Place]tombstone) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if len(list) > 0 {
 		t.values = list
+	}
+	for _, gone := range list {
+		t.added = max(t.added, gone.at)
 	}
 }
