@@ -5,6 +5,7 @@ package budget
 
 import (
 	"hash/maphash"
+	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -26,7 +27,10 @@ type Places struct {
 
 	mu             sync.Mutex
 	used, borrowed int
-	held           map[uint64]holding // by the hash of the holder
+	// held has what each holder has, by its hash, and holders is the number of those that have
+	// something. The others are remembered for a while, because most come back soon.
+	held    map[uint64]holding
+	holders int
 	// networks are how many places the sources of a network hold that are not borrowed, by the
 	// hash of the network.
 	networks map[uint64]int
@@ -40,6 +44,9 @@ type holding struct {
 	around [maxNetworks]uint64
 	depth  int
 }
+
+// maxIdle is how many holders are remembered that have nothing.
+const maxIdle = 256
 
 // NewPlaces makes Places: limit in all, of which lent may be borrowed, and share for each holder.
 func NewPlaces(limit, lent, share int) *Places {
@@ -115,6 +122,9 @@ func (p *Places) add(key uint64, holder string) bool {
 func (p *Places) restore(key uint64, h holding, borrows bool) {
 	p.held[key] = h
 	p.used++
+	if h.places == 1 {
+		p.holders++
+	}
 	if borrows {
 		p.borrowed++
 		return
@@ -149,11 +159,13 @@ func (p *Places) remove(key uint64) {
 			}
 		}
 	}
-	if h.places == 0 {
-		delete(p.held, key)
+	p.held[key] = h
+	if h.places > 0 {
 		return
 	}
-	p.held[key] = h
+	if p.holders--; len(p.held)-p.holders > maxIdle {
+		maps.DeleteFunc(p.held, func(_ uint64, h holding) bool { return h.places == 0 })
+	}
 }
 
 // holdingOf is that of a holder that has nothing yet.

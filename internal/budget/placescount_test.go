@@ -4,6 +4,8 @@
 package budget
 
 import (
+	"fmt"
+	"hash/maphash"
 	"math/rand/v2"
 	"testing"
 )
@@ -44,8 +46,37 @@ func TestPlacesCountWhatIsHeld(t *testing.T) {
 				p.Leave(who)
 			}
 		}
-		if p.used != 0 || p.borrowed != 0 || len(p.held)+len(p.networks) != 0 {
+		if p.used != 0 || p.borrowed != 0 || p.holders != 0 || len(p.networks) != 0 {
 			t.Fatalf("%d used, %d borrowed, %v and %v although nothing is held", p.used, p.borrowed, p.held, p.networks)
 		}
+	}
+}
+
+func TestHoldersWithoutAPlaceAreFew(t *testing.T) {
+	p := NewPlaces(10, 5, 1)
+	for i := range 10 * maxIdle {
+		holder := fmt.Sprint(i)
+		if !p.Enter(holder) || !p.Enter("stays") {
+			t.Fatal("no place")
+		}
+		p.Leave(holder)
+		if n := len(p.held); n > maxIdle+1 {
+			t.Fatalf("%d holders are remembered", n)
+		}
+		if i > 0 {
+			p.Leave("stays")
+		}
+	}
+	if p.held[maphash.String(p.seed, "stays")].places != 1 || p.used != 1 || p.holders != 1 {
+		t.Errorf("%d places of %d holders are used", p.used, p.holders)
+	}
+}
+
+func BenchmarkPlaces(b *testing.B) {
+	p := NewSourcePlaces(512, 384, 4, Sources{})
+	for b.Loop() {
+		p.Enter("198.51.100.7")
+		p.Move("198.51.100.7", "shop")
+		p.Leave("shop")
 	}
 }
