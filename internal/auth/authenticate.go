@@ -29,16 +29,16 @@ type Credentials struct {
 	Place *Place
 	// At is when the request was read.
 	At time.Time
-	// Admission may refuse a client whose credentials are good; nil refuses none.
-	Admission Admission
+	// Rate may refuse a client whose credentials are good; nil refuses none.
+	Rate Rate
 }
 
-// Admission is asked before an assertion is used up, so that a client that it refuses can send the
+// Rate limits how often a client does something. It is asked before an assertion is used up, so that a client that it refuses can send the
 // assertion again. Of a public client it is asked when the person is known, so that a caller that
 // knows a client_id takes nothing from its persons; of another client the person is zero. It is an
 // interface because a method value would be allocated for each request.
-type Admission interface {
-	Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error
+type Rate interface {
+	Allow(client *oauth2.Client, person oauth2.Person, at time.Time) error
 }
 
 // Caller is a client that authenticated. Of one that did not only the Trail is set.
@@ -97,7 +97,7 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 	caller.Trail.Namespace, caller.Trail.ClientUID = found.record.Client.Namespace, found.record.Client.UID
 	caller.At, caller.Trail.ClientID, caller.Trail.Credential = at, found.record.Client.ID, found.credential
 	if presented.PublicID != "" {
-		caller.Record, caller.unproven = found.record, &unproven{c.Source, c.Place, c.Admission}
+		caller.Record, caller.unproven = found.record, &unproven{c.Source, c.Place, c.Rate}
 		return caller, nil
 	}
 	if err := c.Place.assign(found.record.Client); err != nil {
@@ -116,7 +116,7 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 		return caller, err
 	}
 	caller.Record, caller.Trail.Used = found.record, found.used
-	if err := c.admit(&caller); err != nil {
+	if err := c.allow(&caller); err != nil {
 		return caller, err
 	}
 	if err := a.useUp(found.once, found.record.Client.Namespace, at, oauth2.Replayed); err != nil {
@@ -138,11 +138,11 @@ func (c *Credentials) presented() (oauth2.Presented, error) {
 	return oauth2.ParsePresented(c.Authorization, c.Form)
 }
 
-func (c *Credentials) admit(caller *Caller) error {
-	if c.Admission == nil {
+func (c *Credentials) allow(caller *Caller) error {
+	if c.Rate == nil {
 		return nil
 	}
-	return c.Admission.Admit(caller.Client, oauth2.Person{}, caller.At)
+	return c.Rate.Allow(caller.Client, oauth2.Person{}, caller.At)
 }
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No

@@ -212,7 +212,10 @@ func (v *view) clientOf(claims *oauth2.Claims) oauth2.Record {
 	if v.has(tokenClientUnknown) {
 		return v.client
 	}
-	return v.Record(claims.ClientID)
+	if v.foundOf != claims.ClientID {
+		v.found, v.foundOf = v.Record(claims.ClientID), claims.ClientID
+	}
+	return v.found
 }
 
 // mintedOf is the record of an OAuth2Token.

@@ -92,7 +92,7 @@ func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2
 	if trail.Denial = subject.Denial; subject.Denial != "" {
 		return Issued{Trail: trail}, oauth2.SubjectRefused()
 	}
-	if request.For, err = subject.Claims.Exchange(caller.Client, subject.keyID); err != nil {
+	if request.For, err = subject.Claims.ChainFor(caller.Client, subject.keyID); err != nil {
 		return Issued{Trail: trail}, err
 	}
 	return a.Issue(ctx, &Caller{Record: caller.Record, Trail: trail, At: subject.At}, request.TokenRequest)

@@ -67,7 +67,7 @@ func (s *source) issuersOf(
 	if name == "" && presented.ForeignToken == nil {
 		return nil, nil //nolint:nilnil // there is none to ask for
 	}
-	if err := s.spend([]int{clients}, payer, ""); err != nil {
+	if err := s.spend(payer, "", clients); err != nil {
 		return nil, err
 	}
 	return s.issuerNamed(ctx, name)

@@ -62,7 +62,7 @@ func (a Logins) CheckPages(ctx context.Context, authorization []string, account 
 		return err
 	}
 	found, err := a.pages.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (oauth2.Verdict, error) {
-		if err := a.source.spend(table[verdictOld].once, payer, ""); err != nil {
+		if err := a.source.spend(payer, "", accountReviews); err != nil {
 			return oauth2.Undecided, err
 		}
 		verdict := a.Cluster.Review(ctx, bearer, used, audience)
@@ -73,7 +73,7 @@ func (a Logins) CheckPages(ctx context.Context, authorization []string, account 
 	})
 	switch {
 	case err != nil, found == oauth2.Undecided:
-		return table[verdictOld].unanswered()
+		return oauth2.Unavailable(lookupRetry)
 	case found == oauth2.Dishonoured:
 		return oauth2.Refuse(oauth2.InvalidToken, oauth2.ReasonAccountTokenEnded, "the cluster honours the bearer token no more")
 	case found == oauth2.Honoured:

@@ -824,9 +824,9 @@ func TestPublicClients(t *testing.T) {
 func TestPersonsAreThrottledOneByOne(t *testing.T) {
 	withPeople(t, func(t *testing.T, w *people) {
 		var admitted []string
-		admission := admissions{&admitted}
+		counting := rate{&admitted}
 		credentials := w.as(native, url.Values{"code": {w.code(native)}, "code_verifier": {verifier}, "redirect_uri": {"http://127.0.0.1:49152/callback"}})
-		credentials.Admission = admission
+		credentials.Rate = counting
 		caller, err := w.Authenticate(t.Context(), credentials)
 		must(t, err)
 		if len(admitted) > 0 {
@@ -842,9 +842,9 @@ func TestPersonsAreThrottledOneByOne(t *testing.T) {
 	})
 }
 
-type admissions struct{ of *[]string }
+type rate struct{ of *[]string }
 
-func (a admissions) Admit(client *oauth2.Client, person oauth2.Person, _ time.Time) error {
-	*a.of = append(*a.of, client.ID+" "+person.String())
+func (r rate) Allow(client *oauth2.Client, person oauth2.Person, _ time.Time) error {
+	*r.of = append(*r.of, client.ID+" "+person.String())
 	return nil
 }

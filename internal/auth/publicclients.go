@@ -9,9 +9,9 @@ import "github.com/hallpass-dev/hallpass/internal/oauth2"
 // issued to the client: that of its source. Any caller may know the client_id, so until then the
 // source pays, and nothing counts as a use of the client.
 type unproven struct {
-	source    string
-	place     *Place
-	admission Admission
+	source string
+	place  *Place
+	rate   Rate
 }
 
 // Payer is who pays for what a caller causes.
@@ -34,8 +34,8 @@ func (c *Caller) Proven(person oauth2.Person) error {
 		return err
 	}
 	c.unproven, c.Trail.Used.Caller = nil, c.Client.UID
-	if request.admission == nil {
+	if request.rate == nil {
 		return nil
 	}
-	return request.admission.Admit(c.Client, person, c.At)
+	return request.rate.Allow(c.Client, person, c.At)
 }

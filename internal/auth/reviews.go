@@ -74,7 +74,7 @@ func (r *reviews) check(ctx context.Context, payer Payer, token oauth2.Secret, a
 	if !fresh {
 		var err error
 		if known, err = r.ask(ctx, key, payer, token, account); err != nil {
-			return table[verdictOld].unanswered()
+			return oauth2.Unavailable(lookupRetry)
 		}
 	}
 	if !known.honoured {
@@ -96,7 +96,7 @@ func (r *reviews) ask(
 	ctx context.Context, key reviewKey, payer Payer, token oauth2.Secret, account oauth2.UsedAccountToken,
 ) (verdict, error) {
 	return r.flights.ask(ctx, hex.EncodeToString(key[:]), reviewLimit, func(ctx context.Context) (verdict, error) {
-		if err := r.source.spend(table[verdictOld].once, payer, ""); err != nil {
+		if err := r.source.spend(payer, "", accountReviews); err != nil {
 			return verdict{}, err
 		}
 		found := r.source.Cluster.Review(ctx, token, account, r.source.Issuer.String())

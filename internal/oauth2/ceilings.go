@@ -14,11 +14,12 @@ import (
 // and allows no chosen identifier.
 type Ceilings struct {
 	// Methods are the names of the authentication methods that clients may use; nil allows all
-	// but those of permittedMethods.
+	// but those of NeedsPolicy.
 	Methods []string
 	// Permitted are the methods and grant types that a policy lists which may permit something.
 	Permitted []string
-	// GrantTypes are the names of the grant types that clients may use; nil allows all.
+	// GrantTypes are the names of the grant types that clients may use; nil allows all but
+	// those of NeedsPolicy.
 	GrantTypes []string
 	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
 	TokenLifetime time.Duration
@@ -109,31 +110,20 @@ func inBoth(one, other []string) []string {
 	return both
 }
 
-// permittedMethods are the methods that came after the first release. A policy has to list them.
-var permittedMethods = []string{"FederatedToken", "None"} //nolint:gochecknoglobals // a constant list
-
-// AllowMethod reports whether clients may authenticate by a method.
-func (c Ceilings) AllowMethod(method string) bool {
-	if slices.Contains(permittedMethods, method) && !slices.Contains(c.Permitted, method) {
-		return false
-	}
-	return c.Methods == nil || slices.Contains(c.Methods, method)
-}
-
-// permittedGrantTypes are the grant types that a policy has to list.
-var permittedGrantTypes = []string{"TokenExchange", "AuthorizationCode"} //nolint:gochecknoglobals // a constant list
+// permitted are the methods and grant types that came after the first release.
+var permitted = append((TokenExchange | AuthorizationCode).Names(), "FederatedToken", "None") //nolint:gochecknoglobals // a constant list
 
 // NeedsPolicy reports whether a method or a grant type is allowed only where a policy lists it.
-func NeedsPolicy(name string) bool {
-	return slices.Contains(permittedMethods, name) || slices.Contains(permittedGrantTypes, name)
-}
+func NeedsPolicy(name string) bool { return slices.Contains(permitted, name) }
+
+// AllowMethod reports whether clients may authenticate by a method.
+func (c Ceilings) AllowMethod(method string) bool { return c.allowName(c.Methods, method) }
 
 // AllowGrantType reports whether clients may have a grant type.
-func (c Ceilings) AllowGrantType(name string) bool {
-	if slices.Contains(permittedGrantTypes, name) && !slices.Contains(c.Permitted, name) {
-		return false
-	}
-	return c.GrantTypes == nil || slices.Contains(c.GrantTypes, name)
+func (c Ceilings) AllowGrantType(name string) bool { return c.allowName(c.GrantTypes, name) }
+
+func (c Ceilings) allowName(listed []string, name string) bool {
+	return (listed == nil || slices.Contains(listed, name)) && (!NeedsPolicy(name) || slices.Contains(c.Permitted, name))
 }
 
 // AllowClientID reports whether a client may choose an identifier. One that is exact has to be in a

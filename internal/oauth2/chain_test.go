@@ -105,7 +105,7 @@ func TestATokenNamesItsGrant(t *testing.T) {
 	web, api := &Client{ID: "shop.web", UID: "uid-web", Namespace: "shop"}, &Client{ID: "orders.api", UID: "uid-orders", Namespace: "orders"}
 	grant := Grant{Audience: "https://orders.test", Lifetime: time.Minute, Person: Person{"corp", "x"}, GrantID: grantID}
 	first := issuer.claimsOf(web, grant, "AwMDAwMDAwMDAwMDAwMDAw", issuedAt)
-	chain, err := first.Exchange(api, "key-1")
+	chain, err := first.ChainFor(api, "key-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestNoExchangedTokenIsOneOfTheFirstVersion(t *testing.T) {
 		"the client exchanges what is its own anyway": {"shop.web", "shop.web", "shop.web"},
 	} {
 		claims := &Claims{Subject: c.subject, ClientID: c.actor}
-		if _, err := claims.Exchange(&Client{ID: c.client}, "key"); ReasonOf(err) != ReasonSubjectTokenNotPassedOn {
+		if _, err := claims.ChainFor(&Client{ID: c.client}, "key"); ReasonOf(err) != ReasonSubjectTokenNotPassedOn {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -198,11 +198,11 @@ func TestWhatIsExchanged(t *testing.T) {
 	minted := passedOn()
 	minted.TokenUID = "uid"
 	for name, claims := range map[string]*Claims{"passed on four times": four, "of an OAuth2Token": minted} {
-		if _, err := claims.Exchange(caller, "key"); ReasonOf(err) != ReasonSubjectTokenNotPassedOn {
+		if _, err := claims.ChainFor(caller, "key"); ReasonOf(err) != ReasonSubjectTokenNotPassedOn {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	chain, err := passedOn().Exchange(caller, "key-3")
+	chain, err := passedOn().ChainFor(caller, "key-3")
 	if err != nil {
 		t.Fatal(err)
 	}

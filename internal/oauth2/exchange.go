@@ -58,9 +58,10 @@ func SubjectRefused() *Error {
 		"the subject_token is no active access token that was sent to this client: the client must be one that may introspect the tokens of its audience")
 }
 
-// Exchange returns what a token has of an active one that it is exchanged for, which was sent to
-// the client and is signed by the key of an id. It refuses tokens that are not passed on.
-func (c *Claims) Exchange(client *Client, keyID string) (*Chain, error) {
+// ChainFor returns what a token that is issued to a client in exchange has of this one, which is
+// active, was sent to the client and is signed by the key of an id. It refuses tokens that are not
+// passed on.
+func (c *Claims) ChainFor(client *Client, keyID string) (*Chain, error) {
 	refuse := func(description string) (*Chain, error) {
 		return nil, Refuse(InvalidRequest, ReasonSubjectTokenNotPassedOn, description)
 	}

@@ -117,7 +117,7 @@ func (i Issuer) AuthenticateAccount(presented Presented, cluster Cluster, record
 ) {
 	token := presented.AccountToken
 	found, several := token.claimed(records(token))
-	claims, reason := i.verifyAccountToken(token.message, cluster, i.String(), now)
+	claims, reason := cluster.verify(token.message, i, i.String(), now)
 	used := claims.used()
 	denial := found.Denial()
 	switch {
@@ -154,7 +154,7 @@ func ParseAccountBearer(token Secret) (*AccountToken, error) {
 // VerifyAccount decides whether a token of this cluster is one of an account, for an audience and
 // no other. Only the cluster knows whether the account and the pod still exist.
 func (i Issuer) VerifyAccount(token *AccountToken, account ObjectName, audience string, cluster Cluster, now time.Time) (UsedAccountToken, error) {
-	claims, reason := i.verifyAccountToken(token.message, cluster, audience, now)
+	claims, reason := cluster.verify(token.message, i, audience, now)
 	if reason == "" && account != (ObjectName{claims.namespace, claims.name}) {
 		reason = ReasonWrongServiceAccount
 	}
@@ -166,10 +166,11 @@ func (i Issuer) VerifyAccount(token *AccountToken, account ObjectName, audience 
 
 var errNoAccountToken = Refuse(InvalidToken, ReasonMalformedCredential, "the bearer token is not that of a service account")
 
-// verifyAccountToken verifies the signature by the cluster's key, and then the claims.
-func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, audience string, now time.Time) (accountClaims, Reason) {
-	key, err := cluster.Keys.Key(message.Header)
-	known := err == nil && cluster.Issuer != ""
+// verify verifies the signature of a token by the cluster's key, and then the claims. own is the
+// issuer that the token is presented to.
+func (c Cluster) verify(message jws.Message, own Issuer, audience string, now time.Time) (accountClaims, Reason) {
+	key, err := c.Keys.Key(message.Header)
+	known := err == nil && c.Issuer != ""
 	if !known {
 		key = jws.PublicKey{Algorithm: message.Header.Algorithm, Key: decoyKey(message.Header.Algorithm)}
 	}
@@ -180,7 +181,7 @@ func (i Issuer) verifyAccountToken(message jws.Message, cluster Cluster, audienc
 	case err != nil, message.Header.Type != "" && message.Header.Type != "JWT":
 		return accountClaims{}, ReasonWrongAssertion
 	}
-	return i.readAccountToken(payload, cluster.Issuer, audience, now)
+	return c.read(payload, own, audience, now)
 }
 
 // accountClaims are the claims of a service account's token that bind it.
@@ -201,14 +202,14 @@ func (a accountClaims) isOf(c *Client) bool {
 	return a.namespace == c.Namespace && a.name == c.Credentials.ServiceAccount.Name && a.uid == c.Credentials.ServiceAccount.UID
 }
 
-// readAccountToken checks the claims after the signature. It refuses a cluster that issues in this
-// issuer's name: every pod's ordinary token would be valid here.
-func (i Issuer) readAccountToken(payload []byte, clusterIssuer, audience string, now time.Time) (accountClaims, Reason) {
+// read checks the claims after the signature. It refuses a cluster that issues in our own issuer's
+// name: every pod's ordinary token would be valid here.
+func (c Cluster) read(payload []byte, own Issuer, audience string, now time.Time) (accountClaims, Reason) {
 	claims, err := strictjson.ParseObject(payload)
 	if err != nil {
 		return accountClaims{}, ReasonWrongAssertion
 	}
-	if issuer, err := claims.String("iss"); err != nil || issuer != clusterIssuer || issuer == i.String() {
+	if issuer, err := claims.String("iss"); err != nil || issuer != c.Issuer || issuer == own.String() {
 		return accountClaims{}, ReasonWrongAssertion
 	}
 	account, err := readAccount(claims)

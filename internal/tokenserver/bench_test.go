@@ -62,14 +62,16 @@ func (w *world) posts(path string, form url.Values) func() *http.Request {
 // presented keeps what a test measures from being optimised away.
 var presented auth.Credentials
 
-// The endpoints that admit clients are values of an interface, which costs a request nothing.
-func TestAskingForAdmissionAllocatesNothing(t *testing.T) {
+// Most requests ask for a rate, by an interface and with a list of keys.
+func TestARateAllocatesNothing(t *testing.T) {
 	w := newWorld(t)
-	r := w.posts(oauth2.TokenPath, nil)()
-	for name, endpoint := range map[string]auth.Admission{
-		"token": &tokenEndpoint{authority: w.authority, limit: issues(1)}, "revoke": &revokeEndpoint{authority: w.authority}, "feed": &feedEndpoint{authority: w.authority},
-	} {
-		if n := testing.AllocsPerRun(100, func() { presented = request{}.credentials(r, endpoint) }); n > 0 {
+	r, client := w.posts(oauth2.TokenPath, nil)(), &oauth2.Client{ID: reporting, Namespace: "shop"}
+	for name, rate := range map[string]auth.Rate{"token": issues(1000), "revoke": revokes(1000), "feed": pages(feedLevel)} {
+		n := testing.AllocsPerRun(100, func() {
+			presented = request{}.credentials(r, rate)
+			_ = presented.Rate.Allow(client, oauth2.Person{}, w.now)
+		})
+		if n > 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}

@@ -30,9 +30,9 @@ type request struct {
 }
 
 // credentials are what a request presents to authenticate its client.
-func (in request) credentials(r *http.Request, admission auth.Admission) auth.Credentials {
+func (in request) credentials(r *http.Request, rate auth.Rate) auth.Credentials {
 	return auth.Credentials{
-		Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, Place: in.place, At: in.at, Admission: admission,
+		Authorization: r.Header.Values("Authorization"), Form: in.form, Source: in.source, Place: in.place, At: in.at, Rate: rate,
 	}
 }
 

@@ -87,20 +87,12 @@ func (e feedEpoch) names() []string {
 // Authorization header only.
 type feedEndpoint struct {
 	authority *auth.Authority
-	limit     *budget.Budget // by client
+	rate      *clientRate
 	rendering *budget.Places // by namespace
 }
 
-// Admit refuses a client that reads the feed too fast.
-func (e *feedEndpoint) Admit(client *oauth2.Client, _ oauth2.Person, at time.Time) error {
-	if d := e.limit.Take(at, budget.Key{Who: client.ID}); !d.OK {
-		return auth.Throttled(d.Wait, "this client reads the feed faster than it may; try again after Retry-After")
-	}
-	return nil
-}
-
 func (e *feedEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
-	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e))
+	caller, err := e.authority.Authenticate(r.Context(), in.credentials(r, e.rate))
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
 	}

@@ -33,21 +33,13 @@ const (
 // its type (section 2.1). 200 means that the revocation is durable.
 type revokeEndpoint struct {
 	authority *auth.Authority
-	limit     *budget.Budget // by client
+	rate      *clientRate
 	waiting   *budget.Places // by namespace
 	people    bool           // whether public clients and refresh tokens are served
 }
 
-// Admit refuses a client that revokes tokens too fast.
-func (e *revokeEndpoint) Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error {
-	if d := e.limit.Take(at, budget.Key{Who: client.ID, What: person.String()}); !d.OK {
-		return auth.Throttled(d.Wait, "this client revokes tokens faster than it may; try again after Retry-After")
-	}
-	return nil
-}
-
 func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
-	credentials := in.credentials(r, e)
+	credentials := in.credentials(r, e.rate)
 	credentials.Public = e.people
 	caller, err := e.authority.Authenticate(r.Context(), credentials)
 	trail := caller.Trail

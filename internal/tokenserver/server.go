@@ -15,7 +15,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/audit"
 	"github.com/hallpass-dev/hallpass/internal/auth"
@@ -44,13 +43,6 @@ type Config struct {
 	// beside its credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
 }
-
-const (
-	// DefaultClientRate is how many tokens a second one client may fetch.
-	DefaultClientRate  = 500
-	clientBurstSeconds = 10 // a client that was quiet may fetch as many seconds' worth at once
-	lentClients        = 4  // as many clients' worth is lent to namespaces beyond their shares
-)
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
@@ -104,13 +96,13 @@ func routes(c Config) []route {
 	people := c.LoginURL != ""
 	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRedeeming, lentRedeeming, redeemingShare), people}
 	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL}
-	revoke := &revokeEndpoint{a, perClient(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
+	revoke := &revokeEndpoint{a, revokes(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
 		{oauth2.AuthorizationPath, getOrHead, audit.Authorize, authorizeEndpoint{people}},
 		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
 		{oauth2.RevocationPath, post, audit.Revoke, revoke},
-		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, budget.New(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
+		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, pages(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{a.Directory}},
 		{oauth2.MetadataPath, getOrHead, audit.Metadata, metadata},
 		{oauth2.DiscoveryPath, getOrHead, audit.Metadata, metadata},
@@ -122,30 +114,6 @@ func routes(c Config) []route {
 	}
 	return table
 }
-
-// perClient limits the requests of one client.
-func perClient(rate int) *budget.Budget { return budget.New(clientLevel(rate)) }
-
-func clientLevel(rate int) budget.Level {
-	return budget.Level{Burst: clientBurstSeconds * rate, Interval: time.Second / time.Duration(rate)}
-}
-
-// issues limits the tokens of one client, and those of all: a signature is most of what a request
-// costs, and a namespace may have thousands of clients. Each namespace is guaranteed as much as one
-// client may have, and borrows the rest from what lentClients may have.
-func issues(rate int) *budget.Budget {
-	each := clientLevel(rate)
-	return budget.New(each, budget.Level{
-		Burst: lentClients * each.Burst, Interval: max(1, each.Interval/lentClients), Shared: true,
-		Shares: []budget.Share{{Burst: each.Burst, Interval: each.Interval}},
-	})
-}
-
-// The levels of what issues makes.
-const (
-	tokensOfClient = iota
-	tokensOfAll
-)
 
 // aliasLetters are the letters of an alias: those that no client, proxy or router reads in two
 // ways.

@@ -6,7 +6,6 @@ package tokenserver
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/answer"
 	"github.com/hallpass-dev/hallpass/internal/auth"
@@ -29,7 +28,7 @@ const (
 // 8693.
 type tokenEndpoint struct {
 	authority *auth.Authority
-	limit     *budget.Budget // by client and namespace; see issues
+	rate      *clientRate
 	// waiting are the callers that may wait for a write, by namespace. They leave room for
 	// everybody else.
 	waiting *budget.Places
@@ -37,7 +36,7 @@ type tokenEndpoint struct {
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
-	credentials := in.credentials(r, t)
+	credentials := in.credentials(r, t.rate)
 	person := oauth2.IsPersonRequest(in.form)
 	grantType := in.form.Get("grant_type")
 	credentials.AsGrant = !person && grantType == oauth2.GrantJWTBearer
@@ -110,13 +109,4 @@ func requested(form oauth2.Form) (oauth2.ExchangeRequest, error) {
 	}
 	asked, err := oauth2.ParseTokenRequest(form)
 	return oauth2.ExchangeRequest{TokenRequest: asked}, err
-}
-
-// Admit refuses a client that fetches tokens too fast. A public client has as much for each person.
-func (t *tokenEndpoint) Admit(client *oauth2.Client, person oauth2.Person, at time.Time) error {
-	own, shared := budget.Key{Level: tokensOfClient, Who: client.ID, What: person.String()}, budget.Key{Level: tokensOfAll, Who: client.Namespace}
-	if d := t.limit.Take(at, own, shared); !d.OK {
-		return auth.Throttled(d.Wait, "this client fetches tokens faster than it may; keep a token until it expires")
-	}
-	return nil
 }
