@@ -208,6 +208,9 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 			return err
 		}
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder}, issuers)
+		if err := inventory.RegisterIssuers(issuers.Each); err != nil {
+			return err
+		}
 	}
 	return setUp(mgr, controllers)
 }

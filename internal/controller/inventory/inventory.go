@@ -1,8 +1,8 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package inventory has Prometheus count clients and credentials: how many, how old, and when the
-// next rotation is due. It reads the manager's cache on each scrape and names no client.
+// Package inventory has Prometheus count clients, credentials and trusted issuers: how many, how
+// old, and when the next rotation is due. It reads the manager's cache on each scrape and names no client.
 package inventory
 
 import (
@@ -43,7 +43,7 @@ var unrotatedFor = [...]time.Duration{90 * day, 180 * day, 365 * day} //nolint:g
 
 // Collector counts the clients in the manager's cache.
 type Collector struct {
-	each  Each
+	each  Each[v1alpha1.OAuth2Client]
 	clock clock.PassiveClock
 
 	mu   sync.Mutex
@@ -52,11 +52,11 @@ type Collector struct {
 	clients, age, next, waiting, unused, unrotated *prometheus.Desc
 }
 
-// Each hands on every OAuth2Client that there is, one after the other.
-type Each func(ctx context.Context, visit func(*v1alpha1.OAuth2Client)) error
+// Each passes every object of a kind to a function, one after the other.
+type Each[T any] func(ctx context.Context, visit func(*T)) error
 
 // New makes a collector to be registered.
-func New(each Each, now clock.PassiveClock) *Collector {
+func New(each Each[v1alpha1.OAuth2Client], now clock.PassiveClock) *Collector {
 	return &Collector{
 		each: each, clock: now,
 		clients: prometheus.NewDesc("hallpass_clients", "OAuth2Clients by whether the token endpoint honours them, and why.", []string{"ready", "reason"}, nil),
@@ -192,7 +192,9 @@ func (t *tally) add(c *v1alpha1.OAuth2Client) {
 
 // Register registers the collector in the registry of the process. Of several managers in one
 // process the first one is asked.
-func Register(each Each, now clock.PassiveClock) error { return register(New(each, now)) }
+func Register(each Each[v1alpha1.OAuth2Client], now clock.PassiveClock) error {
+	return register(New(each, now))
+}
 
 func register(collector prometheus.Collector) error {
 	err := metrics.Registry.Register(collector)

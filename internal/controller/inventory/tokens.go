@@ -13,13 +13,10 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// EachToken hands on every OAuth2Token that there is, one after the other.
-type EachToken func(ctx context.Context, visit func(*v1alpha1.OAuth2Token)) error
-
 // Tokens counts the OAuth2Tokens of mode Fixed in the manager's cache, whose end an administrator
 // has to know.
 type Tokens struct {
-	each  EachToken
+	each  Each[v1alpha1.OAuth2Token]
 	clock clock.PassiveClock
 
 	fixed *prometheus.Desc
@@ -34,7 +31,7 @@ const (
 )
 
 // NewTokens makes a collector to be registered.
-func NewTokens(each EachToken, now clock.PassiveClock) *Tokens {
+func NewTokens(each Each[v1alpha1.OAuth2Token], now clock.PassiveClock) *Tokens {
 	return &Tokens{each: each, clock: now, fixed: prometheus.NewDesc("hallpass_fixed_tokens",
 		"OAuth2Tokens of mode Fixed that were made, by state: good, ends_soon by their condition ExpiresSoon, not_consented to any more by the owner "+
 			"of the resource, ended.", []string{"state"}, nil)}
@@ -77,6 +74,6 @@ func (c *Tokens) state(t *v1alpha1.OAuth2Token) string {
 }
 
 // RegisterTokens registers the collector in the registry of the process, as Register does.
-func RegisterTokens(each EachToken, now clock.PassiveClock) error {
+func RegisterTokens(each Each[v1alpha1.OAuth2Token], now clock.PassiveClock) error {
 	return register(NewTokens(each, now))
 }

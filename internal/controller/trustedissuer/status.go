@@ -41,6 +41,18 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2TrustedI
 	return r.patch(ctx, object, found)
 }
 
+// Each passes every OAuth2TrustedIssuer of the cache to a function that must not change it.
+func (r *Reconciler) Each(ctx context.Context, visit func(*v1alpha1.OAuth2TrustedIssuer)) error {
+	var all v1alpha1.OAuth2TrustedIssuerList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("list the OAuth2TrustedIssuers: %w", err)
+	}
+	for i := range all.Items {
+		visit(&all.Items[i])
+	}
+	return nil
+}
+
 // verdict is whether JWTs of the issuer are accepted, and whether its keys are fresh; nil where no
 // keys are looked for.
 func (s *state) verdict() (v status.Verdict, fresh *metav1.Condition) {
