@@ -23,8 +23,9 @@ const (
 	// ConditionKeysComplete is False for a client some of whose keys are left out; otherwise it
 	// is absent. It does not affect Ready.
 	ConditionKeysComplete = "KeysComplete"
-	// ConditionClientIDNeeded is True for a client whose ServiceAccount other clients name,
-	// too; otherwise it is absent. It does not affect Ready.
+	// ConditionClientIDNeeded is True for a client whose ServiceAccount or subject other
+	// clients of the namespace name, too, and for an issuer that delegates one subject to
+	// several namespaces; otherwise it is absent. It does not affect Ready.
 	ConditionClientIDNeeded = "ClientIDNeeded"
 	// ConditionWithinLimits is False for an object that exceeds a limit which was set or
 	// lowered after the object was accepted; otherwise it is absent. It does not affect Ready.
@@ -94,8 +95,8 @@ const (
 	// ReasonServiceAccountNotFound: spec.authentication.serviceAccount names an account that is
 	// not there.
 	ReasonServiceAccountNotFound = "ServiceAccountNotFound"
-	// ReasonClientIDNeeded: other clients name the ServiceAccount, so its token alone does not
-	// identify the client.
+	// ReasonClientIDNeeded: other clients name the ServiceAccount or the subject, so a token
+	// alone does not identify the client. The issuer of such tokens may have it, too.
 	ReasonClientIDNeeded = "ClientIDNeeded"
 	// ReasonConfigMapConflict: a ConfigMap of the wanted name is there and is not this
 	// client's.
@@ -146,6 +147,15 @@ func ClientIDNeeded(account, clientID string) metav1.Condition {
 		Type: ConditionClientIDNeeded, Status: metav1.ConditionTrue, Reason: ReasonClientIDNeeded,
 		Message: fmt.Sprintf("Other OAuth2Clients of this namespace name ServiceAccount %q, too. Send client_id %q with the token of that account; "+
 			"a request without client_id is refused. Or give each client a ServiceAccount of its own.", account, clientID),
+	}
+}
+
+// SubjectShared is the condition of a client whose subject other clients of its namespace name.
+func SubjectShared(clientID string) metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionClientIDNeeded, Status: metav1.ConditionTrue, Reason: ReasonClientIDNeeded,
+		Message: fmt.Sprintf("Other OAuth2Clients of this namespace name the subject of spec.authentication.federatedToken, too. Send client_id %q with "+
+			"the JWT; a request without client_id is refused.", clientID),
 	}
 }
 

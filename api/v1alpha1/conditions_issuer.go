@@ -64,7 +64,7 @@ func IssuerIsSuspended() metav1.Condition {
 // IssuerConflict is the condition of an issuer that an older object has, too.
 func IssuerConflict(older string) metav1.Condition {
 	return notReady(ReasonIssuerConflict, fmt.Sprintf(
-		"OAuth2TrustedIssuer %q has the same spec.issuer and is older. Add the namespaces there, and delete this one.", older))
+		"OAuth2TrustedIssuer %q has the same issuer or trust domain and is older. Add the namespaces there, and delete this one.", older))
 }
 
 // OwnIssuer is the condition of an issuer that is Hallpass itself, or the cluster.
@@ -107,6 +107,16 @@ func IssuerKeysKept(reason, what string) metav1.Condition {
 // their owners can set.
 func IssuerUnprotectedLabel(label string, protected []string) metav1.Condition {
 	return incomplete(ReasonUnprotectedLabel, unprotected(label, protected)+" The entry of spec.namespaces that selects by it has no effect; the others do.")
+}
+
+// IssuerSharedByNamespaces is the condition of an issuer that delegates the same JWTs to several
+// namespaces; one and other are two of them.
+func IssuerSharedByNamespaces(one, other string) metav1.Condition {
+	return metav1.Condition{
+		Type: ConditionClientIDNeeded, Status: metav1.ConditionTrue, Reason: ReasonClientIDNeeded,
+		Message: fmt.Sprintf("spec.namespaces allows the namespaces %q and %q the same subjects. A request with such a JWT has to send client_id; without it, "+
+			"the request is refused. Give their entries different subjectPrefixes, or different values of a claim.", one, other),
+	}
 }
 
 // RegisteredFederatedToken is the condition of a client that authenticates by JWTs of a trusted

@@ -26,6 +26,7 @@ import (
 // +kubebuilder:printcolumn:name="Resource",type=string,priority=1,JSONPath=`.status.resources`
 // +kubebuilder:printcolumn:name="Scopes",type=string,priority=1,JSONPath=`.spec.scopes`
 // +kubebuilder:selectablefield:JSONPath=`.spec.authentication.serviceAccount.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.authentication.federatedToken.subject`
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.spec) && has(self.spec.clientID)) == (has(oldSelf.spec) && has(oldSelf.spec.clientID)) && (!has(self.spec) || !has(self.spec.clientID) || self.spec.clientID == oldSelf.spec.clientID)",message="spec.clientID is fixed when the OAuth2Client is created; create another OAuth2Client for another identifier, and delete this one once it is unused: its secrets and tokens end with it"
 type OAuth2Client struct {
@@ -326,8 +327,12 @@ const (
 	ByNone AuthenticationMethod = "None"
 )
 
-// FieldServiceAccount selects the OAuth2Clients that name a service account, in a field selector.
-const FieldServiceAccount = "spec.authentication.serviceAccount.name"
+// The fields that select the OAuth2Clients which name a service account, or a subject of a trusted
+// issuer, in a field selector.
+const (
+	FieldServiceAccount = "spec.authentication.serviceAccount.name"
+	FieldSubject        = "spec.authentication.federatedToken.subject"
+)
 
 // ServiceAccountSpec names the service account whose pods authenticate as the client.
 type ServiceAccountSpec struct {

@@ -22,6 +22,7 @@ import (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Display Name",type=string,priority=1,JSONPath=`.spec.displayName`
+// +kubebuilder:printcolumn:name="Trust Domain",type=string,priority=1,JSONPath=`.spec.spiffe.trustDomain`
 //
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",message="metadata.name is at most 63 characters without dots"
 type OAuth2TrustedIssuer struct {
@@ -53,6 +54,12 @@ type OAuth2TrustedIssuerList struct {
 // OAuth2TrustedIssuerSpec configures an issuer, and which namespaces may use it.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.login) || 'Person' in self.uses",message="login needs Person in uses"
+// +kubebuilder:validation:XValidation:rule="(has(self.type) && self.type == 'SPIFFE') == (has(oldSelf.type) && oldSelf.type == 'SPIFFE')",message="type cannot be changed, because clients are bound to it; create another OAuth2TrustedIssuer"
+// +kubebuilder:validation:XValidation:rule="(has(self.type) && self.type == 'SPIFFE') != has(self.issuer)",message="issuer belongs to type OIDC, and that type needs it"
+// +kubebuilder:validation:XValidation:rule="(has(self.type) && self.type == 'SPIFFE') == has(self.spiffe)",message="spiffe belongs to type SPIFFE, and that type needs it"
+// +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || !('Person' in self.uses)",message="JWT-SVIDs name no persons: leave out Person in uses"
+// +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || has(self.keys) && has(self.keys.source) && self.keys.source != 'Discovery'",message="type SPIFFE needs keys.source URL (an https_web bundle endpoint), Inline or ConfigMap"
+// +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || !has(self.reuse) || self.reuse != 'Once'",message="JWT-SVIDs need no jti, so reuse cannot be Once"
 type OAuth2TrustedIssuerSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it, and the pages on
 	// which people log in show it. At most 100 characters.
@@ -61,19 +68,26 @@ type OAuth2TrustedIssuerSpec struct {
 	// +kubebuilder:validation:MaxLength=100
 	DisplayName string `json:"displayName,omitempty"`
 
-	// type is OIDC: an issuer of JWTs with an iss claim. Defaults to OIDC.
+	// type is OIDC or SPIFFE. OIDC is an issuer of JWTs with an iss claim. SPIFFE is a trust
+	// domain whose workloads have JWT-SVIDs. Defaults to OIDC. The field cannot be changed.
 	// +optional
 	Type IssuerType `json:"type,omitempty"`
 
-	// issuer is the iss claim of the JWTs, compared byte for byte: an https URL without query,
-	// fragment and user. Two OAuth2TrustedIssuers with one issuer are in conflict: the older
-	// one is used. The field cannot be changed. At most 255 characters.
-	// +required
+	// issuer is the iss claim of the JWTs with type OIDC, which requires it, compared byte for
+	// byte: an https URL without query, fragment and user. Two OAuth2TrustedIssuers with one
+	// issuer are in conflict: the older one is used. The field cannot be changed. At most 255
+	// characters.
+	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=255
 	// +kubebuilder:validation:XValidation:rule="self.matches('^https://[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*(:[0-9]{1,5})?(/[-._~a-zA-Z0-9]*)*$')",message="issuer is an https URL such as https://gitlab.example.com: its host in lower-case ASCII without a user and without a dot at the end, its path in letters, digits, '-', '.', '_' and '~', and neither query nor fragment"
 	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="issuer cannot be changed, because clients are bound to it; create another OAuth2TrustedIssuer"
 	Issuer string `json:"issuer,omitempty"`
+
+	// spiffe is the trust domain with type SPIFFE, which requires it. The sub claim of its
+	// JWT-SVIDs is a SPIFFE ID of the trust domain.
+	// +optional
+	SPIFFE IssuerSPIFFESpec `json:"spiffe,omitzero"`
 
 	// uses are what the JWTs of the issuer are trusted for. Client means that they authenticate
 	// OAuth2Clients. Person means that they name the person for whom an OAuth2Client acts; the
@@ -130,7 +144,7 @@ type OAuth2TrustedIssuerSpec struct {
 	MaxTokenLifetime Duration `json:"maxTokenLifetime,omitempty"`
 
 	// reuse is UntilExpired or Once. Defaults to UntilExpired. With Once each JWT is accepted
-	// once, and needs a jti.
+	// once, and needs a jti. JWT-SVIDs of SPIFFE cannot be accepted once.
 	// +optional
 	Reuse IssuerReuse `json:"reuse,omitempty"`
 
@@ -157,8 +171,28 @@ type OAuth2TrustedIssuerSpec struct {
 
 // IssuerType is the kind of an issuer.
 //
-// +kubebuilder:validation:Enum=OIDC
+// +kubebuilder:validation:Enum=OIDC;SPIFFE
 type IssuerType string
+
+// The types of issuers.
+const (
+	// IssuerOIDC is also the type of an issuer that names none.
+	IssuerOIDC   IssuerType = "OIDC"
+	IssuerSPIFFE IssuerType = "SPIFFE"
+)
+
+// IssuerSPIFFESpec names a trust domain.
+type IssuerSPIFFESpec struct {
+	// trustDomain is the name of the trust domain, such as example.org. Two
+	// OAuth2TrustedIssuers with one trust domain are in conflict: the older one is used. The
+	// field cannot be changed. At most 246 characters.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=246
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[-._a-z0-9]+$')",message="trustDomain has lower-case letters, digits, '-', '.' and '_', without spiffe://, such as example.org"
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="trustDomain cannot be changed, because clients are bound to it; create another OAuth2TrustedIssuer"
+	TrustDomain string `json:"trustDomain,omitempty"`
+}
 
 // IssuerUse is what the JWTs of an issuer are trusted for.
 //
@@ -183,12 +217,14 @@ const (
 type IssuerKeysSpec struct {
 	// source is Discovery, URL, Inline or ConfigMap. Defaults to Discovery. With Discovery the
 	// manager fetches <issuer>/.well-known/openid-configuration every minute, and the keys from
-	// the jwks_uri in it.
+	// the jwks_uri in it. A trust domain of SPIFFE has no discovery document; its keys are
+	// those with use jwt-svid of its bundle.
 	// +optional
 	Source IssuerKeysSource `json:"source,omitempty"`
 
 	// url is the address of the JWK set (RFC 7517) with source URL, which requires it: an https
-	// URL. At most 512 characters.
+	// URL. For SPIFFE it is the bundle endpoint, with the profile https_web. At most 512
+	// characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512

@@ -30,9 +30,9 @@ type Memory interface {
 	People
 
 	Record(clientID string) oauth2.Record
-	// ClientsOf returns clients that name a service account: one if there is no other, and two
-	// if there are more.
-	ClientsOf(account oauth2.ObjectName) []oauth2.Record
+	// ClientsOf returns clients that a workload authenticates: one if there is no other, and
+	// two if there are more.
+	ClientsOf(workload oauth2.Workload) []oauth2.Record
 	// TrustedIssuer returns a trusted issuer by its name; nil if there is none.
 	TrustedIssuer(name string) *oauth2.TrustedIssuer
 	// TrustedIssuerOf returns the trusted issuer that has an iss; nil if there is none.
@@ -62,9 +62,9 @@ type People interface {
 // Source is what Memory is a copy of. An error means that it did not answer.
 type Source interface {
 	LookUp(ctx context.Context, clientID string) (oauth2.Record, error)
-	// LookUpClientsOf returns the client_ids of OAuth2Clients that name a service account: one
-	// if there is no other, and two if there are more.
-	LookUpClientsOf(ctx context.Context, account oauth2.ObjectName) ([]string, error)
+	// LookUpClientsOf returns the client_ids of OAuth2Clients that name a workload: one if
+	// there is no other, and two if there are more.
+	LookUpClientsOf(ctx context.Context, workload oauth2.Workload) ([]string, error)
 	// LookUpRing looks up the signing keys. Memory has the result from then on.
 	LookUpRing(ctx context.Context) (keyring.Ring, error)
 	// LookUpResource returns nil if there is no resource of that identifier.

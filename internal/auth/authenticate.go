@@ -71,12 +71,13 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 	if err != nil {
 		return caller, err
 	}
+	v, found := a.look(Payer{Source: c.Source}), recognised{}
+	presented = v.presentedBy(presented)
 	named := presented.ClientID()
 	if !oauth2.ValidClientID(named) || oauth2.LooksSecret(named) {
 		named = ""
 	}
 	caller.Trail.Method, caller.Trail.ClientID = presented.Method, named
-	v, found := a.look(Payer{Source: c.Source}), recognised{}
 	at, err := v.decide(ctx, c.At, func(at time.Time) (need, error) {
 		var err error
 		if found, err = a.verify(presented, &v, at); err == nil {
@@ -154,6 +155,9 @@ func (v *view) needs(presented oauth2.Presented, named string, refusal error) ne
 		return need{lack: callerRefused, what: named}
 	}
 	v.presented = presented
+	if subject := presented.OnlySubject(); subject != nil {
+		return v.subjectNeeds(subject, refusal)
+	}
 	if only == nil {
 		return need{lack: callerRefused, what: named}
 	}
@@ -161,17 +165,22 @@ func (v *view) needs(presented oauth2.Presented, named string, refusal error) ne
 	if oauth2.ReasonOf(refusal) == oauth2.ReasonAssertionKeyUnknown {
 		return need{lack: callerRefused, what: account}
 	}
-	return need{lack: accountRefused, what: account}
+	return need{lack: accountRefused, what: account, workload: only.Workload()}
 }
 
 // claimed is the client that credentials claim to be from, as memory knows it; nil if it is
 // unknown, or one of several.
 func (a *Authority) claimed(presented oauth2.Presented, named string) *oauth2.Client {
-	account := presented.OnlyAccount()
-	if account == nil {
+	var workload oauth2.Workload
+	if account := presented.OnlyAccount(); account != nil {
+		workload = account.Workload()
+	} else if subject := presented.OnlySubject(); subject != nil {
+		v := a.look(Payer{})
+		workload = v.federation().WorkloadOf(subject)
+	} else {
 		return a.Directory.Record(named).Client
 	}
-	if clients := a.Directory.ClientsOf(*account); len(clients) == 1 {
+	if clients := a.Directory.ClientsOf(workload); len(clients) == 1 {
 		return clients[0].Client
 	}
 	return nil
@@ -180,10 +189,10 @@ func (a *Authority) claimed(presented oauth2.Presented, named string) *oauth2.Cl
 // confirmed is the refusal of a request. Only a pod whose token the cluster honours learns that
 // several clients name its service account.
 func (a *Authority) confirmed(ctx context.Context, presented oauth2.Presented, found recognised, err error) error {
-	if oauth2.ReasonOf(err) != oauth2.ReasonClientIDNeeded {
+	token := presented.AccountToken
+	if token == nil || oauth2.ReasonOf(err) != oauth2.ReasonClientIDNeeded {
 		return err
 	}
-	token := presented.AccountToken
 	// the account is no client_id, and has paid as none
 	payer := Payer{Client: found.account.Account, Namespace: token.Account.Namespace}
 	if refused := a.reviews.check(ctx, payer, token.Value, *found.account); refused != nil {
@@ -237,8 +246,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		return found, err
 	case foreign != nil:
 		var used oauth2.UsedForeignToken
-		federation := oauth2.Federation{Issuer: a.Issuer.String(), Cluster: v.source.cluster().Issuer, Record: v.caller, Trusted: v.issuer}
-		found.record, used, err = federation.Authenticate(foreign, at)
+		found.record, used, err = v.federation().Authenticate(foreign, at)
 		found.credential = used.ID
 		if once := used.Once; once != nil {
 			found.once = usedOnceBy(*once)

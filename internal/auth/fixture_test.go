@@ -4,6 +4,7 @@
 package auth_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -103,21 +104,21 @@ func (f *fake) LookUp(_ context.Context, id string) (oauth2.Record, error) {
 	return f.source.clients[id], err
 }
 
-func (f *fake) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+func (f *fake) ClientsOf(workload oauth2.Workload) []oauth2.Record {
 	var found []oauth2.Record
 	for _, r := range f.memory.clients {
-		if r.Names(account) && len(found) < 2 {
+		if r.Names(workload) && len(found) < 2 {
 			found = append(found, r)
 		}
 	}
 	return found
 }
 
-func (f *fake) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
-	err := f.ask("clients of " + account.Namespace + "/" + account.Name)
+func (f *fake) LookUpClientsOf(_ context.Context, workload oauth2.Workload) ([]string, error) {
+	err := f.ask("clients of " + workload.Namespace + "/" + cmp.Or(workload.Account, workload.Subject))
 	var ids []string
 	for id, r := range f.source.clients {
-		if r.Names(account) && len(ids) < 2 {
+		if r.Names(workload) && len(ids) < 2 {
 			ids = append(ids, id)
 		}
 	}

@@ -27,7 +27,7 @@ type source struct {
 	budget *budget.Budget
 
 	clients   flight[oauth2.Record]
-	accounts  flight[[]string]
+	workloads flight[[]string]
 	minted    flight[oauth2.MintedRecord]
 	issuers   flight[*oauth2.TrustedIssuer]
 	resources flight[*oauth2.Resource]
@@ -61,8 +61,8 @@ func (s *source) answer(ctx context.Context, v *view, n need) (err error) {
 		if v.callers, err = s.callers(ctx, v.payer, v.presented); err == nil {
 			v.issuers, err = s.issuersOf(ctx, v.payer, v.presented, v.callers)
 		}
-	case accountRefused:
-		v.callers, err = s.callersOf(ctx, v.payer, *v.presented.OnlyAccount())
+	case accountRefused, subjectRefused:
+		v.callers, err = s.callersOf(ctx, v.payer, n.workload)
 	case tokenKeyUnknown:
 		err = s.ring(ctx, v.payer)
 	case tokenClientUnknown, loginRefused:
@@ -71,9 +71,9 @@ func (s *source) answer(ctx context.Context, v *view, n need) (err error) {
 		v.former, err = s.each(ctx, v.payer, n.others, 1)
 	case mintedUnknown:
 		v.minted, err = s.mintedToken(ctx, n.what)
-	case issuerRefused:
+	case issuerRefused, foreignIssuerRefused:
 		v.issuers, err = s.issuerNamed(ctx, n.what)
-	case issuerUnknown:
+	case issuerUnknown, foreignIssuerUnknown:
 		v.issuers, err = s.issuerOf(ctx, n.what)
 	case audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
@@ -125,10 +125,11 @@ func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Pres
 	return s.each(ctx, payer, presented.Candidates(), 1)
 }
 
-// callersOf looks up the clients that name a service account: first which, and then each.
-func (s *source) callersOf(ctx context.Context, payer Payer, account oauth2.ObjectName) (map[string]oauth2.Record, error) {
-	ids, err := s.accounts.ask(ctx, account.Namespace+"/"+account.Name, lookupTimeout, func(ctx context.Context) ([]string, error) {
-		return s.Directory.LookUpClientsOf(ctx, account)
+// callersOf looks up the clients that name a workload: first which, and then each.
+func (s *source) callersOf(ctx context.Context, payer Payer, workload oauth2.Workload) (map[string]oauth2.Record, error) {
+	key := workload.Namespace + "/" + workload.Account + "/" + workload.IssuerName + "/" + workload.Subject
+	ids, err := s.workloads.ask(ctx, key, lookupTimeout, func(ctx context.Context) ([]string, error) {
+		return s.Directory.LookUpClientsOf(ctx, workload)
 	})
 	if err != nil {
 		return nil, err

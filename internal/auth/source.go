@@ -5,8 +5,6 @@ package auth
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/internal/budget"
@@ -30,6 +28,9 @@ const (
 	issuerRefused
 	issuerUnknown
 	loginRefused
+	foreignIssuerUnknown
+	foreignIssuerRefused
+	subjectRefused
 )
 
 // The levels of the budget of look-ups. They are needed in the moments between a change and its
@@ -124,6 +125,14 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The client of an authorization request is unknown, may not act, or has not the redirect
 	// URI or the grant type. The same of the client of a ticket.
 	loginRefused: {levels: []int{perSubject, perPayer, clients}, refused: true},
+	// The JWT of another issuer names no client, and no trusted issuer has its iss. A list
+	// answers it, as for issuerUnknown.
+	foreignIssuerUnknown: {levels: []int{perFailure, grants}, refused: true},
+	// The trusted issuer refuses such a JWT, for a reason that a newer record could mend.
+	foreignIssuerRefused: {levels: []int{perFailure, clients}, refused: true},
+	// Such a JWT is good in itself, and memory has no client, or several, that its subject
+	// identifies, or one that may not act. Each client costs another look-up.
+	subjectRefused: {levels: []int{perFailure, clients}, refused: true},
 }
 
 // need is a lack in a request, and what the look-up is about.
@@ -134,6 +143,8 @@ type need struct {
 	what, audience string
 	// others are client_ids: those of ancestorUnknown, of which what is the first.
 	others []string
+	// workload is that of accountRefused and subjectRefused.
+	workload oauth2.Workload
 }
 
 // view is what a request is decided by: memory, and what the source answered to it.
@@ -147,8 +158,8 @@ type view struct {
 
 	// a bit for each lack that the source was asked for
 	asked    uint
-	callers  map[string]oauth2.Record         // callerRefused, accountRefused
-	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused, issuerUnknown
+	callers  map[string]oauth2.Record         // callerRefused, accountRefused, subjectRefused
+	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused, issuerUnknown, foreignIssuerRefused, foreignIssuerUnknown
 	client   oauth2.Record                    // tokenClientUnknown, loginRefused
 	former   map[string]oauth2.Record         // ancestorUnknown
 	minted   oauth2.MintedRecord              // mintedUnknown
@@ -172,13 +183,24 @@ func (v *view) caller(clientID string) oauth2.Record {
 
 // callersOf are the records of the clients that the token of a service account may be from.
 func (v *view) callersOf(token *oauth2.AccountToken) []oauth2.Record {
-	switch {
-	case token.ClientID != "":
+	if token.ClientID != "" {
 		return []oauth2.Record{v.caller(token.ClientID)}
-	case v.has(accountRefused):
-		return slices.Collect(maps.Values(v.callers))
 	}
-	return v.ClientsOf(token.Account)
+	return v.clientsOf(token.Account.Workload())
+}
+
+// clientsOf are the records of the clients that a workload may be.
+func (v *view) clientsOf(workload oauth2.Workload) []oauth2.Record {
+	if !v.has(accountRefused) && !v.has(subjectRefused) {
+		return v.ClientsOf(workload)
+	}
+	var found []oauth2.Record
+	for _, record := range v.callers {
+		if record.Names(workload) {
+			found = append(found, record)
+		}
+	}
+	return found
 }
 
 // look is what a request is decided by before the source is asked.

@@ -65,29 +65,34 @@ func (d *Directory) LookUp(ctx context.Context, clientID string) (oauth2.Record,
 	return oauth2.Record{Client: r.client, Owner: &read.Owner}, nil
 }
 
-// LookUpClientsOf asks the API server for the OAuth2Clients that name a service account, and
-// returns the client_ids of two at most. Whether they are registered, LookUp finds out.
-func (d *Directory) LookUpClientsOf(ctx context.Context, account oauth2.ObjectName) ([]string, error) {
+// LookUpClientsOf asks the API server for the OAuth2Clients that name a workload, and returns the
+// client_ids of two at most. Whether they are registered, LookUp finds out.
+func (d *Directory) LookUpClientsOf(ctx context.Context, workload oauth2.Workload) ([]string, error) {
 	if err := d.watches.Trusted(); err != nil {
 		return nil, err
 	}
+	selector := fields.OneTermEqualSelector(v1alpha1.FieldServiceAccount, workload.Account)
+	if workload.Account == "" {
+		selector = fields.OneTermEqualSelector(v1alpha1.FieldSubject, workload.Subject)
+	}
 	var list v1alpha1.OAuth2ClientList
-	err := d.api.hallpass.Get().Namespace(account.Namespace).Resource(resourceClients).
-		Param("fieldSelector", fields.OneTermEqualSelector(v1alpha1.FieldServiceAccount, account.Name).String()).
-		Param("limit", strconv.Itoa(maxClientsOf)).Do(ctx).Into(&list)
+	err := d.api.hallpass.Get().Namespace(workload.Namespace).Resource(resourceClients).
+		Param("fieldSelector", selector.String()).Param("limit", strconv.Itoa(maxClientsOf)).Do(ctx).Into(&list)
 	if err != nil {
-		return nil, fmt.Errorf("look up the clients of a service account: %w", err)
+		return nil, fmt.Errorf("look up the clients of a workload: %w", err)
 	}
 	var ids []string
 	for i := range list.Items {
-		if object := &list.Items[i]; object.DeletionTimestamp.IsZero() && len(ids) < 2 {
+		object := &list.Items[i]
+		isOther := object.Spec.Authentication.FederatedToken.IssuerName != workload.IssuerName
+		if object.DeletionTimestamp.IsZero() && !isOther && len(ids) < 2 {
 			ids = append(ids, object.ClientID())
 		}
 	}
 	return ids, nil
 }
 
-// maxClientsOf bounds a list of clients of a service account; some may be terminating.
+// maxClientsOf bounds a list of clients of a workload; some may be terminating.
 const maxClientsOf = 16
 
 // LookUpMinted asks the API server itself, as LookUp does about clients.

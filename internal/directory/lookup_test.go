@@ -126,7 +126,7 @@ func TestTheClientsOfAServiceAccountAreLookedUp(t *testing.T) {
 			}))
 			defer server.Close()
 			d := (&registryAPI{Server: server}).directory(t)
-			got, err := d.LookUpClientsOf(t.Context(), oauth2.ObjectName{Namespace: "shop", Name: "worker"})
+			got, err := d.LookUpClientsOf(t.Context(), oauth2.Workload{Namespace: "shop", Account: "worker"})
 			must(t, err)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
@@ -134,7 +134,7 @@ func TestTheClientsOfAServiceAccountAreLookedUp(t *testing.T) {
 		})
 	}
 	d := newRegistryAPI(t, "7", noon).directory(t)
-	if ids, err := d.LookUpClientsOf(t.Context(), oauth2.ObjectName{Namespace: "../secrets", Name: "worker"}); err == nil {
+	if ids, err := d.LookUpClientsOf(t.Context(), oauth2.Workload{Namespace: "../secrets", Account: "worker"}); err == nil {
 		t.Errorf("a namespace that is none gives %v", ids)
 	}
 }

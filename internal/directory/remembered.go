@@ -20,9 +20,9 @@ type remembered struct{ memory *memory.Memory }
 // Record is what memory has of a client_id.
 func (r remembered) Record(clientID string) oauth2.Record { return r.memory.Record(clientID) }
 
-// ClientsOf returns clients that name a service account; see memory.Memory.
-func (r remembered) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
-	return r.memory.ClientsOf(account)
+// ClientsOf returns clients that a workload authenticates; see memory.Memory.
+func (r remembered) ClientsOf(workload oauth2.Workload) []oauth2.Record {
+	return r.memory.ClientsOf(workload)
 }
 
 // Minted is what memory has of the OAuth2Token whose opaque tokens have that id.

@@ -49,7 +49,16 @@ type KeySet struct {
 
 // ParseKeySet parses a JWK set (RFC 7517 section 5). It refuses one that is too large, or that has
 // a private, shared, weak or broken key, or a duplicate kid.
-func ParseKeySet(document []byte) (KeySet, error) {
+func ParseKeySet(document []byte) (KeySet, error) { return parseKeySet(document, "sig") }
+
+// ParseBundle parses a SPIFFE bundle, which is a JWK set, for the keys of JWT-SVIDs. Each has a use
+// of its own and a kid (SPIFFE Trust Domain and Bundle section 4.2); the other keys are not read.
+func ParseBundle(document []byte) (KeySet, error) { return parseKeySet(document, useJWTSVID) }
+
+// useJWTSVID is the use of a key that signs JWT-SVIDs.
+const useJWTSVID = "jwt-svid"
+
+func parseKeySet(document []byte, use string) (KeySet, error) {
 	if len(document) > MaxKeySetSize {
 		return KeySet{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrKeySet, len(document), MaxKeySetSize)
 	}
@@ -66,7 +75,7 @@ func ParseKeySet(document []byte) (KeySet, error) {
 	}
 	var set KeySet
 	for i, raw := range keys {
-		key, err := parseJWK(raw)
+		key, err := parseJWK(raw, use)
 		switch {
 		case errors.Is(err, errUnsupported), errors.Is(err, ErrCostlyKey):
 			set.Unusable = append(set.Unusable, fmt.Errorf("key %d: %w", i+1, err))
@@ -100,7 +109,7 @@ var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 // parseJWK parses one public key. The default alg of an RSA key is RS256, and the default kid the
 // thumbprint.
-func parseJWK(raw json.RawMessage) (PublicKey, error) {
+func parseJWK(raw json.RawMessage, use string) (PublicKey, error) {
 	members, err := strictjson.ParseObject(raw)
 	if err != nil {
 		return PublicKey{}, err
@@ -111,7 +120,7 @@ func parseJWK(raw json.RawMessage) (PublicKey, error) {
 				"publish the public half alone, of a new key, because this one is known now", name)
 		}
 	}
-	if err := forSignatures(members); err != nil {
+	if err := forSignatures(members, use); err != nil {
 		return PublicKey{}, err
 	}
 	key, err := readKey(members)
@@ -121,20 +130,24 @@ func parseJWK(raw json.RawMessage) (PublicKey, error) {
 	if key.ID, err = members.OptionalString("kid"); err != nil || len(key.ID) > maxKeyID {
 		return PublicKey{}, fmt.Errorf("the kid must be a string of at most %d bytes", maxKeyID)
 	}
-	if key.ID == "" {
+	switch {
+	case key.ID == "" && use == useJWTSVID:
+		err = fmt.Errorf("%w: a key of a SPIFFE bundle without a kid", errUnsupported)
+	case key.ID == "":
 		key.ID, err = Thumbprint(key.Key)
 	}
 	return key, err
 }
 
-// forSignatures checks the use of a key (RFC 7517 sections 4.2 and 4.3).
-func forSignatures(members strictjson.Object) error {
+// forSignatures checks the use of a key (RFC 7517 sections 4.2 and 4.3). One that names none is for
+// signatures.
+func forSignatures(members strictjson.Object, wanted string) error {
 	use, err := members.OptionalString("use")
 	if err != nil {
 		return err
 	}
-	if use != "" && use != "sig" {
-		return fmt.Errorf(`%w: a key whose use is not "sig"`, errUnsupported)
+	if use != wanted && (use != "" || wanted == useJWTSVID) {
+		return fmt.Errorf("%w: a key whose use is not %q", errUnsupported, wanted)
 	}
 	if _, there := members["key_ops"]; there {
 		operations, err := members.Strings("key_ops")

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -220,5 +221,43 @@ func TestAKeySetIsRefusedWholeForOneKeyThatMustNotBeThere(t *testing.T) {
 				t.Errorf("%v with %d keys, want ErrKeySet", err, len(set.Keys))
 			}
 		})
+	}
+}
+
+// Of a SPIFFE bundle only the keys of JWT-SVIDs are read: those of X.509-SVIDs may be of any kind.
+func TestABundleHasTheKeysOfJWTSVIDs(t *testing.T) {
+	const key = `"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"`
+	for name, c := range map[string]struct {
+		keys string
+		want []string
+	}{
+		"a key of each kind":            {`{"use":"x509-svid","kid":"x",` + key + `},{"use":"jwt-svid","kid":"j",` + key + `}`, []string{"j"}},
+		"a weak key of X.509-SVIDs":     {`{"use":"x509-svid","kty":"RSA","n":"AQAB","e":"AQAB"},{"use":"jwt-svid","kid":"j",` + key + `}`, []string{"j"}},
+		"two keys":                      {`{"use":"jwt-svid","kid":"a",` + key + `},{"use":"jwt-svid","kid":"b",` + key + `}`, []string{"a", "b"}},
+		"a key without a use":           {`{"kid":"j",` + key + `}`, nil},
+		"a key for signatures":          {`{"use":"sig","kid":"j",` + key + `}`, nil},
+		"a key without a kid":           {`{"use":"jwt-svid",` + key + `}`, nil},
+		"a key of a curve that is rare": {`{"use":"jwt-svid","kid":"j","kty":"EC","crv":"P-521","x":"a","y":"b"}`, nil},
+	} {
+		set, err := jws.ParseBundle([]byte(`{"spiffe_sequence":1,"keys":[` + c.keys + `]}`))
+		var got []string
+		for _, key := range set.Keys {
+			got = append(got, key.ID)
+		}
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, c.want)
+		}
+	}
+	for name, keys := range map[string]string{
+		"a kid twice":   `{"use":"jwt-svid","kid":"a",` + key + `},{"use":"jwt-svid","kid":"a",` + key + `}`,
+		"a weak key":    `{"use":"jwt-svid","kid":"a","kty":"RSA","n":"AQAB","e":"AQAB"}`,
+		"a private key": `{"use":"jwt-svid","kid":"a","d":"x",` + key + `}`,
+	} {
+		if _, err := jws.ParseBundle([]byte(`{"keys":[` + keys + `]}`)); err == nil {
+			t.Errorf("%s: it is read", name)
+		}
+	}
+	if _, err := jws.ParseKeySet([]byte(`{"keys":[{"use":"jwt-svid","kid":"a",` + key + `}]}`)); err != nil {
+		t.Error(err)
 	}
 }

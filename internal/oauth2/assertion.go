@@ -95,13 +95,14 @@ func parseAssertion(assertion, id string) (Presented, error) {
 	}
 	subject, err := claims.String("sub")
 	if err == nil && isAccountSubject(subject) {
-		return parseAccountToken(assertion, id, subject, message)
+		return parseAccountToken(assertion, id, subject, claims, message)
 	}
+	issuer, isForeign := namesOtherIssuer(claims, subject)
 	switch {
 	case err != nil:
 		return Presented{}, refuseClient(ReasonMalformedCredential)
-	case id == "" && isAssertionType(message.Header.Type) && namesOtherIssuer(claims, subject):
-		return Presented{}, errNamesNoClient()
+	case id == "" && isForeign && (isAssertionType(message.Header.Type) || message.Header.Type == typeJOSE):
+		return Presented{Method: FederatedJWT, ForeignToken: &ForeignToken{Issuer: issuer, Subject: subject, message: message, claims: claims}}, nil
 	case id != "" && id != subject && ValidClientID(id):
 		return Presented{Method: FederatedJWT, ForeignToken: &ForeignToken{ClientID: id, message: message, claims: claims}}, nil
 	case id != "" && id != subject, !ValidClientID(subject):

@@ -86,6 +86,28 @@ func (c *Client) Federated() *Federated {
 	return c.Credentials.Federated
 }
 
+// Workload is what authenticates a client without a credential of its own: a service account of its
+// namespace, or a subject of a trusted issuer. Several clients may name one. It is comparable, and
+// the zero Workload is none.
+type Workload struct {
+	// Namespace is that of the client.
+	Namespace string
+	// Account is a service account of the namespace. Without one there is a subject.
+	Account             string
+	IssuerName, Subject string
+}
+
+// Workload returns what authenticates the client; zero if it is none, or not one alone.
+func (c *Client) Workload() Workload {
+	switch account, federated := c.Credentials.ServiceAccount, c.Credentials.Federated; {
+	case account != nil:
+		return Workload{Namespace: c.Namespace, Account: account.Name}
+	case federated != nil && federated.Subject != "":
+		return Workload{Namespace: c.Namespace, IssuerName: federated.IssuerName, Subject: federated.Subject}
+	}
+	return Workload{}
+}
+
 // Revocation revokes the tokens of a client that were issued before an instant.
 type Revocation struct {
 	// Asked is the instant in the spec, and Before what the manager cut it back to when it

@@ -112,11 +112,11 @@ const (
 	// ReasonAccountTokenEnded: the cluster honours the token no more; its pod or account is
 	// gone.
 	ReasonAccountTokenEnded Reason = "ServiceAccountTokenEnded"
-	// ReasonClientIDNeeded: the request names no client, and several name the service account
-	// of a token, so that their conditions have the same word; or the token is one of another
-	// issuer.
+	// ReasonClientIDNeeded: the request names no client, and the service account or the subject
+	// of its token does not identify one. The conditions of clients have the same word.
 	ReasonClientIDNeeded Reason = "ClientIDNeeded"
-	// ReasonIssuerNotFound: there is no trusted issuer of the name that the client has.
+	// ReasonIssuerNotFound: there is no trusted issuer of the name that the client has, or of
+	// the iss in a request that names no client.
 	ReasonIssuerNotFound Reason = "IssuerNotFound"
 	// ReasonIssuerSuspended: the trusted issuer of the client is suspended.
 	ReasonIssuerSuspended Reason = "IssuerSuspended"

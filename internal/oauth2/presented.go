@@ -76,7 +76,7 @@ func (p Presented) ClientID() string {
 }
 
 // Candidates are the client_ids, without duplicates, of well-formed readings: the source may be
-// asked about them. There are none of a service account's token that names no client.
+// asked about them. There are none of a JWT whose request names no client.
 func (p Presented) Candidates() []string {
 	var ids []string
 	for _, reading := range p.Readings {
@@ -87,7 +87,7 @@ func (p Presented) Candidates() []string {
 	if p.Assertion != nil {
 		ids = append(ids, p.Assertion.ClientID)
 	}
-	if p.ForeignToken != nil {
+	if p.ForeignToken != nil && p.ForeignToken.ClientID != "" {
 		ids = append(ids, p.ForeignToken.ClientID)
 	}
 	if p.AccountToken != nil && p.AccountToken.ClientID != "" {
@@ -105,6 +105,15 @@ func (p Presented) OnlyAccount() *ObjectName {
 		return nil
 	}
 	return &p.AccountToken.Account
+}
+
+// OnlySubject is the JWT of a trusted issuer in a request that names no client; nil for anything
+// else.
+func (p Presented) OnlySubject() *ForeignToken {
+	if p.ForeignToken == nil || p.ForeignToken.ClientID != "" {
+		return nil
+	}
+	return p.ForeignToken
 }
 
 // wellFormed reports whether the secret could have been given out. Others are refused without a

@@ -44,7 +44,9 @@ type AccountToken struct {
 	// Account is the service account that the token names.
 	Account ObjectName
 	// Value is the token, for a TokenReview.
-	Value   Secret
+	Value Secret
+	// issuer is the iss that it claims to have.
+	issuer  string
 	message jws.Message
 }
 
@@ -62,13 +64,14 @@ func isAccountSubject(subject string) bool { return strings.HasPrefix(subject, s
 
 // parseAccountToken parses the token of a pod. Its subject is the account, so a client_id beside it
 // names the client.
-func parseAccountToken(token, id, subject string, message jws.Message) (Presented, error) {
+func parseAccountToken(token, id, subject string, claims strictjson.Object, message jws.Message) (Presented, error) {
 	namespace, name, _ := strings.Cut(strings.TrimPrefix(subject, serviceAccountPrefix), ":")
 	if id != "" && !ValidClientID(id) || id == "" && (namespace == "" || name == "") {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
+	issuer, _ := claims.OptionalString("iss") // one that is no string is that of no issuer
 	return Presented{Method: ServiceAccountJWT, AccountToken: &AccountToken{
-		ClientID: id, Account: ObjectName{Namespace: namespace, Name: name}, Value: NewSecret(token), message: message,
+		ClientID: id, Account: ObjectName{Namespace: namespace, Name: name}, Value: NewSecret(token), issuer: issuer, message: message,
 	}}, nil
 }
 
@@ -88,7 +91,7 @@ func IsFinal(err error) bool {
 // request names no client, and the account more than one.
 func (t *AccountToken) claimed(records []Record) (found Record, several bool) {
 	for _, r := range records {
-		if t.ClientID == "" && !r.Names(t.Account) {
+		if t.ClientID == "" && !r.Names(t.Account.Workload()) {
 			continue
 		}
 		if found.Client != nil {
@@ -99,11 +102,13 @@ func (t *AccountToken) claimed(records []Record) (found Record, several bool) {
 	return found, false
 }
 
-// Names reports whether the client authenticates by the tokens of a service account. One whose
-// owner is gone does not, even if it is still registered.
-func (r Record) Names(account ObjectName) bool {
-	return r.Client != nil && r.Client.Credentials.ServiceAccount != nil && r.Denial() != ReasonOwnerGone &&
-		account == ObjectName{Namespace: r.Client.Namespace, Name: r.Client.Credentials.ServiceAccount.Name}
+// Workload is a service account as the clients of its namespace name it.
+func (o ObjectName) Workload() Workload { return Workload{Namespace: o.Namespace, Account: o.Name} }
+
+// Names reports whether the client is authenticated by a workload. One whose owner is gone is not,
+// even if it is still registered.
+func (r Record) Names(w Workload) bool {
+	return r.Client != nil && w != (Workload{}) && r.Client.Workload() == w && r.Denial() != ReasonOwnerGone
 }
 
 // AuthenticateAccount decides whether a token of this cluster is that of the service account of an

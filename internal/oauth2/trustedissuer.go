@@ -26,7 +26,7 @@ const (
 type TrustedIssuer struct {
 	// Name is that of the OAuth2TrustedIssuer, and UID its UID.
 	Name, UID string
-	// Issuer is the iss of its JWTs.
+	// Issuer is the iss of its JWTs, or the SPIFFE ID of a trust domain; see TrustDomainID.
 	Issuer    string
 	Uses      IssuerUses
 	Suspended bool
@@ -167,6 +167,72 @@ func (t *TrustedIssuer) Lets(namespace string, f Federated) bool {
 // Delegates reports whether the issuer lets a namespace use any of its JWTs.
 func (t *TrustedIssuer) Delegates(namespace string) bool {
 	return slices.ContainsFunc(t.Delegations, func(d Delegation) bool { return d.hasNamespace(namespace) })
+}
+
+// issued reports whether the claims of a JWT are those of the issuer. A JWT-SVID has the trust
+// domain in its sub, and its iss has no meaning.
+func (t *TrustedIssuer) issued(claims strictjson.Object) bool {
+	if t.isSPIFFE() {
+		subject, err := claims.String("sub")
+		return err == nil && trustDomainOf(subject) == t.Issuer
+	}
+	issuer, err := claims.String("iss")
+	return err == nil && issuer == t.Issuer
+}
+
+// workloadOf returns the workload that a JWT is from, and its claims. The workload is zero if the
+// delegations admit the JWT for no namespace, or for several.
+func (t *TrustedIssuer) workloadOf(token *ForeignToken, payload []byte) (w Workload, claims strictjson.Object, _ error) {
+	claims, err := token.read(payload)
+	if err != nil {
+		return w, nil, err
+	}
+	subject, err := claims.String("sub")
+	if err != nil || !t.issued(claims) {
+		return w, nil, refuseClient(ReasonWrongAssertion)
+	}
+	for _, d := range t.Delegations {
+		for _, namespace := range d.Namespaces {
+			switch {
+			case w.Namespace == namespace, !d.admits(namespace, subject, claims):
+			case w.Namespace != "":
+				return Workload{}, claims, nil
+			default:
+				w = Workload{Namespace: namespace, IssuerName: t.Name, Subject: subject}
+			}
+		}
+	}
+	return w, claims, nil
+}
+
+// SharedByNamespaces returns two namespaces to which the delegations could admit one JWT; ok is
+// false if there are none. A request with such a JWT has to name its client.
+func (t *TrustedIssuer) SharedByNamespaces() (one, other string, ok bool) {
+	if !t.Uses.Has(UseClient) {
+		return "", "", false
+	}
+	for i, d := range t.Delegations {
+		for _, e := range t.Delegations[i:] {
+			names := slices.Concat(d.Namespaces, e.Namespaces)
+			slices.Sort(names)
+			if names = slices.Compact(names); len(names) > 1 && d.overlaps(e) {
+				return names[0], names[1], true
+			}
+		}
+	}
+	return "", "", false
+}
+
+// overlaps reports whether two delegations could admit one JWT, but for their namespaces.
+func (d Delegation) overlaps(e Delegation) bool {
+	meet := len(d.SubjectPrefixes) == 0 || len(e.SubjectPrefixes) == 0 || slices.ContainsFunc(d.SubjectPrefixes, func(a string) bool {
+		return slices.ContainsFunc(e.SubjectPrefixes, func(b string) bool { return strings.HasPrefix(a, b) || strings.HasPrefix(b, a) })
+	})
+	return meet && !slices.ContainsFunc(d.Claims, func(a RequiredClaim) bool {
+		return slices.ContainsFunc(e.Claims, func(b RequiredClaim) bool {
+			return a.Name == b.Name && !slices.ContainsFunc(a.Values, func(value string) bool { return slices.Contains(b.Values, value) })
+		})
+	})
 }
 
 // PersonDenial returns why clients of a namespace may not act for a person of the issuer, or "".

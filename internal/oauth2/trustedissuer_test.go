@@ -4,6 +4,7 @@
 package oauth2_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -136,6 +137,38 @@ func TestWhatIsNewIsAllowedOnlyWhereAPolicyListsIt(t *testing.T) {
 		}
 		if !c.ceilings.AllowMethod("ClientSecret") {
 			t.Errorf("%s: a client secret is not allowed", name)
+		}
+	}
+}
+
+// Two namespaces share the JWTs that the delegations could admit to both.
+func TestNamespacesThatShareJWTs(t *testing.T) {
+	entry := func(namespaces string, prefixes string, claims ...oauth2.RequiredClaim) oauth2.Delegation {
+		return oauth2.Delegation{Namespaces: strings.Fields(namespaces), SubjectPrefixes: strings.Fields(prefixes), Claims: claims}
+	}
+	for name, c := range map[string]struct {
+		uses    oauth2.IssuerUses
+		entries []oauth2.Delegation
+		want    string
+	}{
+		"none":                                     {0, nil, ""},
+		"one namespace":                            {0, []oauth2.Delegation{entry("a", "")}, ""},
+		"one namespace twice":                      {0, []oauth2.Delegation{entry("a", "x:"), entry("a", "")}, ""},
+		"two of one entry":                         {0, []oauth2.Delegation{entry("a b", "x:")}, "a b"},
+		"two with any subject":                     {0, []oauth2.Delegation{entry("b", ""), entry("a", "")}, "a b"},
+		"two, one of them with any subject":        {0, []oauth2.Delegation{entry("a", "x:"), entry("b", "")}, "a b"},
+		"two with one prefix":                      {0, []oauth2.Delegation{entry("a", "x: y:"), entry("b", "z: y:")}, "a b"},
+		"two, of which one has a part of another":  {0, []oauth2.Delegation{entry("a", "x:1/"), entry("b", "x:")}, "a b"},
+		"two with prefixes that begin alike":       {0, []oauth2.Delegation{entry("a", "x:1/"), entry("b", "x:2/")}, ""},
+		"two with other values of a claim":         {0, []oauth2.Delegation{entry("a", "", claim("o", "1")), entry("b", "", claim("o", "2", "3"))}, ""},
+		"two with a value in common":               {0, []oauth2.Delegation{entry("a", "", claim("o", "1", "2")), entry("b", "", claim("o", "2", "3"))}, "a b"},
+		"two with other claims":                    {0, []oauth2.Delegation{entry("a", "", claim("o", "1")), entry("b", "", claim("p", "2"))}, "a b"},
+		"two of an issuer that is for people only": {oauth2.UsePerson, []oauth2.Delegation{entry("a b", "")}, ""},
+	} {
+		issuer := &oauth2.TrustedIssuer{Uses: c.uses, Delegations: c.entries}
+		one, other, shared := issuer.SharedByNamespaces()
+		if got := strings.TrimSpace(one + " " + other); got != c.want || shared != (c.want != "") {
+			t.Errorf("%s: %q, %v, want %q", name, got, shared, c.want)
 		}
 	}
 }

@@ -20,14 +20,15 @@ import (
 // that live longer than before, the algorithm name Ed25519, and consents to exchanged tokens.
 // Version 4 has issuers that are trusted for persons, and consents to tokens of persons. Version 5
 // has clients with authorization codes, public ones among them, and issuers at which persons log
-// in.
+// in. Version 6 has issuers of JWT-SVIDs.
 const (
 	firstVersion     = 1
 	federatedVersion = 2
 	grantTypeVersion = 3
 	personVersion    = 4
 	codeVersion      = 5
-	version          = codeVersion
+	spiffeVersion    = 6
+	version          = spiffeVersion
 )
 
 // read reads a document into its stored form.

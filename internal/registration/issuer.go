@@ -107,9 +107,11 @@ func fromRequired(list []wireRequired) (claims []oauth2.RequiredClaim) {
 }
 
 // formOfIssuer is the form of the record of a trusted issuer. An earlier reader would take the JWTs
-// of one that is not trusted for clients for those of clients.
+// of one that is not trusted for clients for those of clients, and does not know trust domains.
 func formOfIssuer(t oauth2.TrustedIssuer) wire.Form {
 	switch {
+	case isTrustDomain(t):
+		return wire.Form{Version: spiffeVersion}
 	case t.Uses == 0:
 		return wire.Form{Version: federatedVersion}
 	case t.Login != nil && t.Uses.Has(oauth2.UseClient):
@@ -217,8 +219,10 @@ func checkIssuer(t oauth2.TrustedIssuer) error {
 	switch {
 	case t.Name == "" || t.UID == "" || strings.ContainsAny(t.Name, "./"):
 		failures = append(failures, errors.New("it has no name or no UID"))
-	case !strings.HasPrefix(t.Issuer, "https://"):
-		failures = append(failures, errors.New("the issuer is no https URL"))
+	case !isTrustDomain(t) && !strings.HasPrefix(t.Issuer, "https://"):
+		failures = append(failures, errors.New("the issuer is neither an https URL nor a trust domain"))
+	case isTrustDomain(t) && (t.Uses.Has(oauth2.UsePerson) || t.Once):
+		failures = append(failures, errors.New("JWT-SVIDs name no persons, and need no jti"))
 	case t.MaxLife != 0 && (t.MaxLife < oauth2.MinForeignLife || t.MaxLife > oauth2.MaxForeignLife):
 		failures = append(failures, fmt.Errorf("the life of JWTs %s is out of bounds", t.MaxLife))
 	case t.FetchedAt.IsZero() != t.KeysUntil.IsZero():
@@ -236,6 +240,12 @@ func checkIssuer(t oauth2.TrustedIssuer) error {
 		failures = append(failures, checkRequired(d.Claims))
 	}
 	return errors.Join(append(failures, checkLogin(t))...)
+}
+
+// isTrustDomain reports whether an issuer is a trust domain of SPIFFE.
+func isTrustDomain(t oauth2.TrustedIssuer) bool {
+	name, is := strings.CutPrefix(t.Issuer, oauth2.TrustDomainID(""))
+	return is && oauth2.ValidTrustDomain(name)
 }
 
 // checkLogin refuses a login that could admit persons whom the spec does not.

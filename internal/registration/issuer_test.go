@@ -36,7 +36,11 @@ func FuzzDecodeIssuer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, whole := range [][]byte{data["issuer.json"], withLogin["issuer.json"]} {
+	trustDomain, err := registration.EncodeIssuer(oauth2.TrustedIssuer{Name: "spire", UID: "u", Issuer: oauth2.TrustDomainID("example.org"), Keys: keys})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, whole := range [][]byte{data["issuer.json"], withLogin["issuer.json"], trustDomain["issuer.json"]} {
 		for i := 0; i <= len(whole); i += 11 {
 			f.Add(whole[:i])
 		}

@@ -66,7 +66,7 @@ const (
 	// revocationWeight is an instant before which tokens are revoked, and its entry in the
 	// feed.
 	revocationWeight = 450
-	accountWeight    = 250 // the entry of a service account
+	workloadWeight   = 150 // the entry of a service account, or of a subject
 	resourceWeight   = 900 // a resource, and its entries in three tables
 	consentWeight    = 72
 	labelsWeight     = 400 // a map of up to 8 labels
@@ -210,7 +210,6 @@ func (w *weight) seldom(c oauth2.Client) {
 	}
 	if account := c.Credentials.ServiceAccount; account != nil {
 		w.text(account.Name, account.UID)
-		w.entries += accountWeight
 	}
 	if codes := c.Codes; codes != nil {
 		w.together += len("f")
@@ -227,6 +226,9 @@ func (w *weight) seldom(c oauth2.Client) {
 			w.text(claim.Name)
 			w.list(claim.Values)
 		}
+	}
+	if c.Workload() != (oauth2.Workload{}) {
+		w.entries += workloadWeight
 	}
 	if c.Revocation != (oauth2.Revocation{}) {
 		w.entries += revocationWeight

@@ -145,13 +145,33 @@ func doors(t testing.TB) map[string]door {
 	ci := newCIWorld(t)
 	ci.allow(ciClient)
 	ci.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	nameless := newCIWorld(t)
+	nameless.allow(ciClient)
+	nameless.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	nameless.delegate(map[string]string{"shop": "277133432", "orders": "1"})
+	spire := newCIWorld(t)
+	spire.allow(ciClient)
+	spire.trusted.Issuer, spire.trusted.KeysUntil = oauth2.TrustDomainID("example.org"), noon.AddDate(10, 0, 0)
+	spire.trusted.Delegations = []oauth2.Delegation{{Namespaces: []string{"shop"}}}
+	svid := map[string]any{"iss": nil, "jti": nil, "sub": "spiffe://example.org/ns/ci/sa/deploy"}
+	*spire.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: "spiffe://example.org/ns/ci/sa/deploy"}
+	east := newCIWorld(t)
+	east.allow(ciClient)
+	east.trusted.Issuer, east.trusted.KeysUntil = "https://oidc.east.example.com", noon.AddDate(10, 0, 0)
+	east.trusted.Delegations = []oauth2.Delegation{{Namespaces: []string{"shop"}}}
+	account := map[string]any{"iss": east.trusted.Issuer, "sub": "system:serviceaccount:jobs:nightly", "kubernetes.io": kubernetesClaim("jobs", "nightly", "uid")}
+	*east.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: "system:serviceaccount:jobs:nightly"}
 	pods := newAccountWorld(t)
 	pods.allow(podded)
 	none := func() int { return 0 }
 	return map[string]door{
-		"a key":             {keys, func() string { return keys.assertion(signer, "JWT", nil) }, "", none},
-		"a trusted issuer":  {ci.world, func() string { return ci.sign(ci.signer, "JWT", nil) }, "&client_id=" + ciClient, none},
-		"a service account": {pods.world, func() string { return pods.sign(pods.signer, "", nil) }, "", func() int { return pods.cluster.reviewed }},
+		"a key":                               {keys, func() string { return keys.assertion(signer, "JWT", nil) }, "", none},
+		"a trusted issuer":                    {ci.world, func() string { return ci.sign(ci.signer, "JWT", nil) }, "&client_id=" + ciClient, none},
+		"a trusted issuer, without client_id": {nameless.world, func() string { return nameless.sign(nameless.signer, "JWT", nil) }, "", none},
+		"a trust domain":                      {spire.world, func() string { return spire.sign(spire.signer, "JWT", svid) }, "&client_id=" + ciClient, none},
+		"a trust domain, without client_id":   {spire.world, func() string { return spire.sign(spire.signer, "JWT", svid) }, "", none},
+		"an account of another cluster":       {east.world, func() string { return east.sign(east.signer, "", account) }, "", none},
+		"a service account":                   {pods.world, func() string { return pods.sign(pods.signer, "", nil) }, "", func() int { return pods.cluster.reviewed }},
 	}
 }
 

@@ -6,6 +6,7 @@ package tokenserver
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -388,6 +389,216 @@ func TestAJWTOfEd25519(t *testing.T) {
 		w.trusted.Algorithms = []jws.Algorithm{jws.RS256}
 		if answer := w.do(call{body: fromCI(w.sign(signer, "JWT", nil))}); answer.Code != http.StatusUnauthorized {
 			t.Errorf("%s, where another algorithm is allowed: %d %s", name, answer.Code, answer.Body)
+		}
+	}
+}
+
+// delegate has the issuer delegate its JWTs to namespaces, each those of one owner.
+func (w ciWorld) delegate(owners map[string]string) {
+	w.trusted.Delegations = nil
+	for namespace, owner := range owners {
+		w.trusted.Delegations = append(w.trusted.Delegations, oauth2.Delegation{
+			Namespaces: []string{namespace}, Claims: []oauth2.RequiredClaim{{Name: "repository_owner_id", Values: []string{owner}}},
+		})
+	}
+}
+
+// A JWT whose subject one client names needs no client_id, as a client assertion and as the grant.
+func TestAJWTIdentifiesTheOnlyClientOfItsSubject(t *testing.T) {
+	const owner, another = "277133432", "1"
+	federated := func(w ciWorld) *oauth2.Federated { return w.dir.known[ciClient].Client.Credentials.Federated }
+	for name, c := range map[string]struct {
+		change func(ciWorld)
+		reason oauth2.Reason // of a refusal with status 400 if it is ClientIDNeeded
+	}{
+		"of the only client": {func(ciWorld) {}, ""},
+		"of a subject that a client of another namespace names, which it is not delegated to": {func(w ciWorld) {
+			w.registerFederated("orders.squatter", *federated(w))
+		}, ""},
+		"of a subject that a client of another namespace names alone": {func(w ciWorld) {
+			w.registerFederated("orders.squatter", *federated(w))
+			delete(w.dir.known, ciClient)
+			delete(w.dir.source, ciClient)
+		}, oauth2.ReasonClientIDNeeded},
+		"of a subject that two clients name": {func(w ciWorld) { w.registerFederated("shop.second", *federated(w)) }, oauth2.ReasonClientIDNeeded},
+		"of a subject that two clients name with other claims": {func(w ciWorld) {
+			w.registerFederated("shop.second", oauth2.Federated{IssuerName: "github", Subject: ciSubject})
+		}, oauth2.ReasonClientIDNeeded},
+		"of a subject that two clients name, one of them suspended": {func(w ciWorld) {
+			w.registerFederated("shop.second", *federated(w))
+			w.dir.known["shop.second"].Owner.Suspended = true
+		}, oauth2.ReasonClientIDNeeded},
+		"of a subject whose other client is being deleted": {func(w ciWorld) {
+			w.registerFederated("shop.second", *federated(w))
+			w.dir.known["shop.second"].Owner.Terminating = true
+		}, ""},
+		"of a subject that another client names of another issuer": {func(w ciWorld) {
+			w.registerFederated("shop.second", oauth2.Federated{IssuerName: "gitlab", Subject: ciSubject})
+		}, ""},
+		"of a subject that another client names by a prefix": {func(w ciWorld) {
+			w.registerFederated("shop.second", oauth2.Federated{IssuerName: "github", SubjectPrefix: "repo:acme/", Claims: federated(w).Claims})
+		}, ""},
+		"of a client that names a prefix": {func(w ciWorld) { federated(w).Subject, federated(w).SubjectPrefix = "", "repo:acme/" }, oauth2.ReasonClientIDNeeded},
+		"of a client that names claims":   {func(w ciWorld) { federated(w).Subject = "" }, oauth2.ReasonClientIDNeeded},
+		"of an owner whose JWTs are delegated to two namespaces": {func(w ciWorld) {
+			w.delegate(map[string]string{"shop": owner, "orders": owner})
+		}, oauth2.ReasonClientIDNeeded},
+		"of an owner whose JWTs are delegated to none": {func(w ciWorld) { w.delegate(map[string]string{"shop": another}) }, oauth2.ReasonClientIDNeeded},
+		"of a client with a claim that the JWT has otherwise": {func(w ciWorld) {
+			federated(w).Claims = []oauth2.RequiredClaim{{Name: "environment", Values: []string{"stage"}}}
+		}, oauth2.ReasonWrongClaim},
+		"of a client that is suspended":    {func(w ciWorld) { w.dir.known[ciClient].Owner.Suspended = true }, oauth2.ReasonSuspended},
+		"of an issuer that is suspended":   {func(w ciWorld) { w.trusted.Suspended = true }, oauth2.ReasonIssuerSuspended},
+		"of an issuer for people":          {func(w ciWorld) { w.trusted.Uses = oauth2.UsePerson }, oauth2.ReasonNotAllowedByIssuer},
+		"of an issuer with stale keys":     {func(w ciWorld) { w.trusted.KeysUntil = noon }, oauth2.ReasonKeysStale},
+		"of an issuer that there is not":   {func(w ciWorld) { w.trusted.Issuer = "https://other.example.com" }, oauth2.ReasonIssuerNotFound},
+		"of an issuer that is the cluster": {func(w ciWorld) { w.cluster.known.Issuer = githubIssuer }, oauth2.ReasonOwnIssuer},
+	} {
+		for way, body := range map[string]func(string) string{"as an assertion": withAssertion, "as the grant": asGrant} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				w := newCIWorld(t)
+				w.allow(ciClient)
+				w.delegate(map[string]string{"shop": owner, "orders": another})
+				c.change(w)
+				answer := w.do(call{body: body(w.sign(w.signer, "JWT", nil))})
+				want := http.StatusUnauthorized
+				switch {
+				case c.reason == "":
+					want = http.StatusOK
+				case c.reason == oauth2.ReasonClientIDNeeded, way == "as the grant":
+					want = http.StatusBadRequest
+				}
+				line := w.lastAudit()
+				if reason, _ := line["reason"].(string); answer.Code != want || reason != string(c.reason) {
+					t.Fatalf("got %d %s: %v, want %d %s", answer.Code, answer.Body, line, want, c.reason)
+				}
+				if c.reason == "" && (line["client_id"] != ciClient || line["method"] != "federated_jwt") {
+					t.Errorf("the audit line is %v", line)
+				}
+			})
+		}
+	}
+}
+
+// What is wrong with a JWT is not told who has no client, and a JWT that is not for Hallpass does
+// not show whose subject it has.
+func TestAJWTThatIsNotGoodShowsNoClients(t *testing.T) {
+	for name, c := range map[string]struct {
+		change map[string]any
+		typ    string
+		reason oauth2.Reason
+	}{
+		"for another audience": {map[string]any{"aud": "https://other.test"}, "JWT", oauth2.ReasonAssertionAudience},
+		"that has expired":     {map[string]any{"exp": noon.Add(-time.Hour).Unix(), "iat": noon.Add(-2 * time.Hour).Unix()}, "JWT", oauth2.ReasonAssertionExpired},
+		"of a kind of its own": {nil, "client-authentication+jwt", ""},
+		"of another subject":   {map[string]any{"sub": "repo:acme/other:x"}, "JWT", oauth2.ReasonClientIDNeeded},
+		"of another signer":    {nil, "forged", oauth2.ReasonAssertionKeyUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newCIWorld(t)
+			w.delegate(map[string]string{"shop": "277133432"})
+			signer, typ := w.signer, c.typ
+			if typ == "forged" {
+				signer, typ = newSigner(t, jws.RS256), "JWT"
+			}
+			answer := w.do(call{body: withAssertion(w.sign(signer, typ, c.change))})
+			if reason, _ := w.lastAudit()["reason"].(string); reason != string(c.reason) {
+				t.Errorf("got %d %s: %v, want %s", answer.Code, answer.Body, w.lastAudit(), c.reason)
+			}
+			if strings.Contains(answer.Body.String(), ciClient) && c.reason != "" {
+				t.Errorf("the answer names a client: %s", answer.Body)
+			}
+		})
+	}
+}
+
+// Who claims a subject first does not get the JWTs of the tenant to whom it is delegated, before
+// and after that one registers.
+func TestASquatterGetsNoJWTWithoutAClientID(t *testing.T) {
+	w := newCIWorld(t)
+	w.delegate(map[string]string{"shop": "277133432", "evil": "666"})
+	victim := w.dir.known[ciClient]
+	delete(w.dir.known, ciClient)
+	delete(w.dir.source, ciClient)
+	w.registerFederated("evil.first", *victim.Client.Credentials.Federated)
+	body := withAssertion(w.sign(w.signer, "JWT", nil))
+	if answer := w.do(call{body: body}); answer.Code != http.StatusBadRequest {
+		t.Fatalf("before the victim registers: %d %s", answer.Code, answer.Body)
+	}
+	if answer := w.do(call{body: body + "&client_id=evil.first"}); answer.Code != http.StatusUnauthorized {
+		t.Fatalf("with its own client_id: %d %s", answer.Code, answer.Body)
+	}
+	w.dir.known[ciClient], w.dir.source[ciClient] = victim, victim
+	if answer := w.do(call{body: body}); answer.Code != http.StatusOK || w.lastAudit()["client_id"] != ciClient {
+		t.Errorf("once the victim has registered: %d %s: %v", answer.Code, answer.Body, w.lastAudit())
+	}
+}
+
+// The token of a service account of another cluster needs no client_id either, and that of this
+// cluster with the same name is none of it.
+func TestAnAccountOfAnotherClusterNeedsNoClientID(t *testing.T) {
+	const east, subject = "https://oidc.east.example.com", "system:serviceaccount:jobs:nightly"
+	w := newCIWorld(t)
+	w.trusted.Issuer, w.trusted.Delegations = east, []oauth2.Delegation{{Namespaces: []string{"shop"}}}
+	*w.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: subject}
+	token := func(iss string) string {
+		return w.sign(w.signer, "", map[string]any{"iss": iss, "sub": subject, "kubernetes.io": kubernetesClaim("jobs", "nightly", "uid")})
+	}
+	if answer := w.do(call{body: withAssertion(token(east))}); answer.Code != http.StatusOK || w.lastAudit()["client_id"] != ciClient {
+		t.Fatalf("%d %s: %v", answer.Code, answer.Body, w.lastAudit())
+	}
+	if answer := w.do(call{body: withAssertion(token(clusterIssuer))}); answer.Code == http.StatusOK || w.cluster.reviewed != 0 {
+		t.Errorf("of this cluster: %d %s: %v", answer.Code, answer.Body, w.lastAudit())
+	}
+}
+
+// Whatever of issuer and client the watch has not brought yet is looked up.
+func TestWhatIdentifiesTheClientOfAJWTIsLookedUp(t *testing.T) {
+	for name, late := range map[string]func(ciWorld){
+		"the client": func(w ciWorld) { delete(w.dir.known, ciClient) },
+		"the issuer": func(w ciWorld) { w.dir.issuers = nil },
+		"both":       func(w ciWorld) { delete(w.dir.known, ciClient); w.dir.issuers = nil },
+		"what the issuer delegates": func(w ciWorld) {
+			before := *w.trusted
+			before.Audiences = []string{"https://former.example.com"}
+			w.dir.issuers = map[string]*oauth2.TrustedIssuer{"github": &before}
+		},
+	} {
+		w := newCIWorld(t)
+		w.delegate(map[string]string{"shop": "277133432"})
+		late(w)
+		if answer := w.do(call{body: withAssertion(w.sign(w.signer, "JWT", nil))}); answer.Code != http.StatusOK {
+			t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit())
+		}
+	}
+}
+
+// A caller that makes up JWTs has few look-ups of issuers and of clients.
+func TestMadeUpJWTsWithoutAClientIDCauseFewLookUps(t *testing.T) {
+	w := newCIWorld(t)
+	forger := newSigner(t, jws.ES256)
+	for i := range 200 {
+		w.do(call{body: withAssertion(w.sign(forger, "JWT", map[string]any{"iss": fmt.Sprintf("https://made-up-%d.example.com", i)}))})
+		w.do(call{body: withAssertion(w.sign(forger, "JWT", map[string]any{"sub": fmt.Sprintf("repo:acme/%d:x", i)}))})
+	}
+	if n := len(w.dir.issuersAsked) + len(w.dir.asked); n > 50 {
+		t.Errorf("%d look-ups for 400 requests at one instant", n)
+	}
+}
+
+// A JWT-SVID of a trust domain is a client assertion and a grant, with a client_id and without.
+func TestAWorkloadOfATrustDomainGetsAToken(t *testing.T) {
+	const subject = "spiffe://example.org/ns/ci/sa/deploy"
+	for name, iss := range map[string]any{"without an iss": nil, "with the iss of SPIRE": "https://spire.example.org"} {
+		w := newCIWorld(t)
+		w.allow(ciClient)
+		w.trusted.Issuer, w.trusted.Delegations = oauth2.TrustDomainID("example.org"), []oauth2.Delegation{{Namespaces: []string{"shop"}}}
+		*w.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: subject}
+		token := w.sign(w.signer, "JWT", map[string]any{"iss": iss, "sub": subject, "jti": nil})
+		for _, body := range []string{withAssertion(token), withAssertion(token) + "&client_id=" + ciClient, asGrant(token), asGrant(token) + "&client_id=" + ciClient} {
+			if answer := w.do(call{body: body}); answer.Code != http.StatusOK || w.lastAudit()["client_id"] != ciClient {
+				t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit())
+			}
 		}
 	}
 }

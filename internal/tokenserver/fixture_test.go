@@ -5,6 +5,7 @@ package tokenserver
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -122,25 +123,25 @@ func (m *memory) Record(clientID string) oauth2.Record {
 	return m.known[clientID]
 }
 
-func (m *memory) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+func (m *memory) ClientsOf(workload oauth2.Workload) []oauth2.Record {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var found []oauth2.Record
 	for _, r := range m.known {
-		if r.Names(account) && len(found) < 2 {
+		if r.Names(workload) && len(found) < 2 {
 			found = append(found, r)
 		}
 	}
 	return found
 }
 
-func (m *memory) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+func (m *memory) LookUpClientsOf(_ context.Context, workload oauth2.Workload) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.asked = append(m.asked, account.Namespace+"/"+account.Name)
+	m.asked = append(m.asked, workload.Namespace+"/"+cmp.Or(workload.Account, workload.Subject))
 	var ids []string
 	for id, r := range m.source {
-		if r.Names(account) && len(ids) < 2 {
+		if r.Names(workload) && len(ids) < 2 {
 			ids = append(ids, id)
 		}
 	}

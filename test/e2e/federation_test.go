@@ -236,7 +236,12 @@ func TestAWorkloadOfAnotherPlatformFetchesATokenWithoutASecret(t *testing.T) {
 					t.Errorf("a JWT %s: %d %v", name, status, body)
 				}
 			}
-			if status, body := present(t, namespace+".ci", token, "client_id"); status/100 != 4 {
+			// its subject alone identifies a client that names it
+			without := http.StatusBadRequest
+			if p.client.Subject != "" {
+				without = http.StatusOK
+			}
+			if status, body := present(t, namespace+".ci", token, "client_id"); status != without {
 				t.Errorf("without client_id: %d %v", status, body)
 			}
 			eventually(t, "the client is counted", func() bool {
@@ -508,9 +513,20 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 		"an issuer with a dot at the end": func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Issuer = "https://a.example.com." },
 		"no use":                          func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Uses = nil },
 		"a use that nothing honours":      func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Uses = []v1alpha1.IssuerUse{"Device"} },
-		"a type that nothing honours":     func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Type = "SPIFFE" },
-		"a URL without its source":        func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.URL = "https://a.example.com" },
-		"a source without its URL":        func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.Source = v1alpha1.KeysByURL },
+		"a type that nothing honours":     func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Type = "SAML" },
+		"a trust domain with an issuer":   func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.Issuer = "https://a.example.com" },
+		"an issuer with a trust domain":   func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.SPIFFE.TrustDomain = "example.org" },
+		"a trust domain that is a URL":    func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.SPIFFE.TrustDomain = "spiffe://example.org" },
+		"no trust domain":                 func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.SPIFFE.TrustDomain = "" },
+		"a trust domain by discovery":     func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.Keys = v1alpha1.IssuerKeysSpec{} },
+		"a trust domain of people": func(o *v1alpha1.OAuth2TrustedIssuer) {
+			spiffe(o)
+			o.Spec.Uses = []v1alpha1.IssuerUse{v1alpha1.IssuerClient, v1alpha1.IssuerPerson}
+		},
+		"a trust domain whose JWTs are accepted once": func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.Reuse = v1alpha1.ReuseOnce },
+		"neither an issuer nor a trust domain":        func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Issuer = "" },
+		"a URL without its source":                    func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.URL = "https://a.example.com" },
+		"a source without its URL":                    func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Keys.Source = v1alpha1.KeysByURL },
 		"a URL that is not https": func(o *v1alpha1.OAuth2TrustedIssuer) {
 			o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysByURL, URL: "http://a"}
 		},
@@ -547,11 +563,35 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 	}
 	good := issuers.Start(t, &network, "https://immutable.example.com", jws.ES256)
 	o := trust(t, trusting("immutable", good), v1alpha1.ReasonTrusted)
-	changed := o.DeepCopy()
-	changed.Spec.Issuer = "https://other.example.com"
-	if err := cluster.Patch(t.Context(), changed, client.MergeFrom(o)); !apierrors.IsInvalid(err) {
-		t.Errorf("another issuer: %v", err)
+	domain := &v1alpha1.OAuth2TrustedIssuer{ObjectMeta: metav1.ObjectMeta{Name: "immutable-domain"}, Spec: v1alpha1.OAuth2TrustedIssuerSpec{
+		Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerClient},
+	}}
+	spiffe(domain)
+	domain.Spec.SPIFFE.TrustDomain = "immutable.example.org"
+	trust(t, domain, v1alpha1.ReasonKeysNotFetched) // its keys are for signatures, and not for JWT-SVIDs
+	for name, c := range map[string]struct {
+		o      *v1alpha1.OAuth2TrustedIssuer
+		change func(*v1alpha1.OAuth2TrustedIssuer)
+	}{
+		"another issuer":       {o, func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.Issuer = "https://other.example.com" }},
+		"another trust domain": {domain, func(o *v1alpha1.OAuth2TrustedIssuer) { o.Spec.SPIFFE.TrustDomain = "other.example.org" }},
+		"another type":         {o, func(o *v1alpha1.OAuth2TrustedIssuer) { spiffe(o); o.Spec.Issuer = "" }},
+		"the other type": {domain, func(o *v1alpha1.OAuth2TrustedIssuer) {
+			o.Spec.Type, o.Spec.SPIFFE, o.Spec.Issuer = "", v1alpha1.IssuerSPIFFESpec{}, "https://immutable2.example.com"
+		}},
+	} {
+		changed := c.o.DeepCopy()
+		c.change(changed)
+		if err := cluster.Patch(t.Context(), changed, client.MergeFrom(c.o)); !apierrors.IsInvalid(err) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
+}
+
+// spiffe makes an issuer a trust domain.
+func spiffe(o *v1alpha1.OAuth2TrustedIssuer) {
+	o.Spec.Type, o.Spec.SPIFFE.TrustDomain, o.Spec.Issuer = v1alpha1.IssuerSPIFFE, "example.org", ""
+	o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: inlineKeys}
 }
 
 func TestAClientThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
@@ -659,4 +699,23 @@ func TestANamespaceAdminCannotReachTheJWTsOfOthers(t *testing.T) {
 	if status, body := present(t, victims+".deploy", victimsJWT); status != http.StatusOK {
 		t.Errorf("the JWT of the victim: %d %v", status, body)
 	}
+	// whose it is, the delegation decides, and not who named it first
+	for want, token := range map[string]string{victims + ".deploy": victimsJWT, hers + ".own": hersJWT} {
+		if status, body := present(t, "", token, "client_id"); status != http.StatusOK || clientOf(t, body) != want {
+			t.Errorf("without client_id: %d %v, want it of %s", status, body, want)
+		}
+	}
+}
+
+// clientOf is the client of the token in a response.
+func clientOf(t *testing.T, body map[string]any) string {
+	t.Helper()
+	token, _ := body["access_token"].(string)
+	message, err := jws.Parse(token)
+	must(t, err)
+	var claims struct {
+		ClientID string `json:"client_id"`
+	}
+	must(t, json.Unmarshal(message.Unverified(), &claims))
+	return claims.ClientID
 }

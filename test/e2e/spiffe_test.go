@@ -5,6 +5,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -92,10 +93,18 @@ func TestAWorkloadOfSPIFFECallsAnAPI(t *testing.T) {
 	}
 	allowFederation(t, namespace)
 	issuer := issuers.Start(t, &network, "https://spire.example.org", jws.ES256)
-	trust(t, trusting("spiffe", issuer, v1alpha1.IssuerNamespaces{
-		From: fromNamespace(namespace), SubjectPrefixes: []v1alpha1.SubjectPrefix{"spiffe://example.org/ns/ci/"},
-	}), v1alpha1.ReasonTrusted)
+	entry := v1alpha1.IssuerNamespaces{From: fromNamespace(namespace), SubjectPrefixes: []v1alpha1.SubjectPrefix{"spiffe://example.org/ns/ci/"}}
+	// by SPIRE's discovery provider, and by the bundle endpoint of the trust domain
+	trust(t, trusting("spiffe", issuer, entry), v1alpha1.ReasonTrusted)
+	domain := trusting("spiffe-domain", issuer, entry)
+	spiffe(domain)
+	domain.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysByURL, URL: issuer.URL + issuers.BundlePath}
+	trust(t, domain, v1alpha1.ReasonTrusted)
+	if len(domain.Status.Keys) != 1 {
+		t.Errorf("the keys of the trust domain are %+v", domain.Status.Keys)
+	}
 	apply(t, namespace, federatedClient("deploy", "spiffe", v1alpha1.FederatedTokenSpec{Subject: subject}))
+	apply(t, namespace, federatedClient("of-domain", "spiffe-domain", v1alpha1.FederatedTokenSpec{Subject: subject}))
 
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ey") {
@@ -105,24 +114,38 @@ func TestAWorkloadOfSPIFFECallsAnAPI(t *testing.T) {
 		_, _ = fmt.Fprint(w, "the answer of the API")
 	}))
 	t.Cleanup(api.Close)
-	socket := func(id string) string {
+	socket := func(id string, others map[string]any) string {
 		return serveWorkloadAPI(t, workloadAPI{subject: id, sign: func(audience string) string {
 			now := time.Now()
 			// the claims of SPIRE: sub, aud, exp and iat
-			return issuer.Sign(map[string]any{"iss": issuer.URL, "sub": id, "aud": []string{audience}, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()})
+			claims := map[string]any{"sub": id, "aud": []string{audience}, "iat": now.Unix(), "exp": now.Add(5 * time.Minute).Unix()}
+			maps.Copy(claims, others)
+			return issuer.Sign(claims)
 		}})
 	}
-	run := func(socket string) (string, error) {
+	run := func(socket, clientID string) (string, error) {
 		command := exec.CommandContext(t.Context(), program)
-		command.Env = append(os.Environ(), "SPIFFE_ENDPOINT_SOCKET="+socket, "ISSUER="+hallpass.Issuer.String(), "CLIENT_ID="+namespace+".deploy",
+		command.Env = append(os.Environ(), "SPIFFE_ENDPOINT_SOCKET="+socket, "ISSUER="+hallpass.Issuer.String(), "CLIENT_ID="+clientID,
 			"CA_FILE="+hallpass.CAFile, "API_URL="+api.URL)
 		printed, err := command.CombinedOutput()
 		return string(printed), err
 	}
-	if printed, err := run(socket(subject)); err != nil || printed != "200 OK\nthe answer of the API\n" {
-		t.Errorf("%v: %s", err, printed)
-	}
-	if printed, err := run(socket("spiffe://example.org/ns/ci/sa/another")); err == nil || !strings.Contains(printed, "invalid_client") {
-		t.Errorf("another SPIFFE ID: %v: %s", err, printed)
+	for name, c := range map[string]struct {
+		others   map[string]any
+		clientID string
+	}{
+		"of the discovery provider":                    {map[string]any{"iss": issuer.URL}, namespace + ".deploy"},
+		"of the discovery provider, without client_id": {map[string]any{"iss": issuer.URL}, ""},
+		"of the trust domain":                          {nil, namespace + ".of-domain"},
+		"of the trust domain, without client_id":       {nil, ""},
+		"of the trust domain, with an iss":             {map[string]any{"iss": "https://other.example.org"}, ""},
+	} {
+		if printed, err := run(socket(subject, c.others), c.clientID); err != nil || printed != "200 OK\nthe answer of the API\n" {
+			t.Errorf("a JWT-SVID %s: %v: %s", name, err, printed)
+		}
+		const another = "spiffe://example.org/ns/ci/sa/another"
+		if printed, err := run(socket(another, c.others), c.clientID); err == nil || !strings.Contains(printed, "invalid_") {
+			t.Errorf("of another SPIFFE ID, %s: %v: %s", name, err, printed)
+		}
 	}
 }

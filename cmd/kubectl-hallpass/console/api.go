@@ -74,6 +74,7 @@ func (s *Server) Handler() http.Handler {
 	s.writes(mux, "POST /api/tokens/{namespace}/{name}/delete", remove(cluster.Tokens()))
 	s.writes(mux, "POST /api/tokens/revoke", tokens.revokeToken)
 	s.writes(mux, "POST /api/namespaces/{namespace}/revoke", tokens.revokeNamespace)
+	s.writes(mux, "POST /api/people/revoke", tokens.revokePerson)
 	s.writes(mux, "POST /api/resources/{namespace}", resources.createResource)
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/declare", resources.declare)
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/delete", remove(cluster.Resources()))

@@ -332,6 +332,7 @@ var routes = []struct {
 	{http.MethodPost, "/api/resources/shop/manifest", `{"name":"new"}`, false},
 	{http.MethodPost, "/api/tokens/revoke?namespace=shop", `{"token":"hpt_x"}`, true},
 	{http.MethodPost, "/api/namespaces/shop/revoke", `{"name":"shop"}`, true},
+	{http.MethodPost, "/api/people/revoke", `{"subject":"user:corp:00u1"}`, true},
 	{http.MethodPost, "/api/resources/shop", `{"name":"new"}`, true},
 	{http.MethodPost, "/api/resources/shop/api/declare", `{"scopes":[{"name":"read"},{"name":"write"}]}`, true},
 	{http.MethodPost, "/api/resources/shop/api/delete", `{"name":"api"}`, true},
@@ -620,6 +621,7 @@ func TestWhatIsTypedIsChecked(t *testing.T) {
 		"/api/resources/shop/api/grant":        {`{"namespace":"","scopes":[]}`, "give the namespace"},
 		"/api/clients/shop/manifest?1":         {`{"name":"a","federated":{"issuer":""}}`, "name the trusted issuer"},
 		"/api/clients/shop/manifest?2":         {`{"name":"a","federated":{"issuer":"github"}}`, "every workload of the issuer"},
+		"/api/people/revoke":                   {`{"subject":"corp/00u1"}`, "is no person"},
 		"/api/clients/shop/manifest?3":         {`{"name":"a","federated":{"issuer":"github","claims":[{"name":"a","values":[]}]}}`, "at least one value"},
 	} {
 		status, body, _ := r.send(http.MethodPost, path, c.body, mine)
@@ -663,6 +665,8 @@ func TestWritesReachTheAPIServer(t *testing.T) {
 	has(clientsPath+"/reporting", `"state":"Active"`)
 	do("/api/clients/shop/reporting/revoke", "{}")
 	has(clientsPath+"/reporting", "revokeTokensIssuedBefore")
+	do("/api/people/revoke", `{"subject":"user:corp:00u1"}`)
+	has("/apis/hallpass.dev/v1alpha1/namespaces/hallpass-registry/tokenrevocations/", `"subject":"user:corp:00u1"`)
 	do("/api/clients/shop/reporting/tokens", `{"name":"board","expiresAt":"2099-01-31","notes":"Board"}`)
 	has(tokensPath+"/board", `"expirationTime":"2099-01-31T00:00:00Z"`)
 	do("/api/clients/shop/reporting/delete", `{"name":"reporting"}`)

@@ -58,7 +58,7 @@ type issuerEntryView struct {
 
 func viewIssuer(i *v1alpha1.OAuth2TrustedIssuer) issuerView {
 	v := issuerView{
-		Name: i.Name, DisplayName: i.Spec.DisplayName, Issuer: i.Spec.Issuer, Health: show.IssuerHealth(i), State: show.IssuerConditions(i),
+		Name: i.Name, DisplayName: i.Spec.DisplayName, Issuer: show.IssuerIdentifier(i), Health: show.IssuerHealth(i), State: show.IssuerConditions(i),
 		Clients: i.Status.Clients, Created: i.CreationTimestamp, Audience: show.IssuerAudience(i), JWTs: show.IssuerJWTs(i), Entries: []issuerEntryView{},
 		issuerKeys: issuerKeys{
 			KeysFrom: show.IssuerKeysFrom(i), Inline: i.Spec.Keys.Source == v1alpha1.KeysInline, Fetched: i.Status.FetchedAt, KeysUntil: i.Status.KeysExpireAt,

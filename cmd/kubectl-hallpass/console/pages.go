@@ -26,6 +26,7 @@ func (s generalRoutes) session(ctx context.Context, _ call) (any, error) {
 	may := s.rights.may(ctx, everywhere, map[string]action.Right{
 		"namespaces": {Verb: "list", Kind: cluster.Namespaces()}, "all": {Verb: "list", Kind: cluster.Clients()},
 		"keys": {Verb: "get", Kind: cluster.Secrets(), Namespace: s.Registry}, "issuers": {Verb: "list", Kind: cluster.Issuers()},
+		"people": {Verb: "create", Kind: cluster.Revocations(), Namespace: s.Registry},
 	})
 	names := []string{}
 	if may["namespaces"] {
@@ -40,7 +41,7 @@ func (s generalRoutes) session(ctx context.Context, _ call) (any, error) {
 	return map[string]any{
 		"context": s.Context, "server": s.Cluster.Config.Host, "user": s.User, "version": s.Version, "readOnly": s.ReadOnly,
 		"namespace": s.Cluster.Namespace, "allNamespaces": s.AllNamespaces && may["all"], "namespaces": names,
-		"mayAll": may["all"], "mayKeys": may["keys"], "mayIssuers": may["issuers"],
+		"mayAll": may["all"], "mayKeys": may["keys"], "mayIssuers": may["issuers"], "mayRevokePeople": may["people"] && !s.ReadOnly,
 		"endsIn": s.ends().Sub(s.Now()).Seconds(), "now": s.Now().UTC().Format(time.RFC3339),
 	}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/change"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/cluster"
 	"github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/show"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // tokenRoutes are the routes of tokens: of OAuth2Tokens, and of others that are revoked.
@@ -105,4 +106,21 @@ func (s tokenRoutes) revokeNamespace(ctx context.Context, c call) (any, error) {
 		sentence = "There are no clients in namespace " + namespace + ", so there are no tokens either."
 	}
 	return map[string]string{"sentence": sentence}, nil
+}
+
+// revokePerson revokes all tokens that act for a person, named as in the sub of the tokens.
+func (s tokenRoutes) revokePerson(ctx context.Context, c call) (any, error) {
+	var body struct {
+		Subject string `json:"subject"`
+	}
+	if err := decode(c.Request, &body); err != nil {
+		return nil, err
+	}
+	if _, err := oauth2.ParsePerson(body.Subject); err != nil {
+		return nil, inputError{fmt.Errorf("%q is no person: %w", body.Subject, err)}
+	}
+	if _, err := action.RevokePersons(ctx, c.cluster, body.Subject, "", s.Registry, s.Now(), options()); err != nil {
+		return nil, err
+	}
+	return map[string]string{"sentence": "All tokens that act for " + body.Subject + " and were issued so far are revoked."}, nil
 }

@@ -19,6 +19,7 @@ func DescribeIssuer(i *v1alpha1.OAuth2TrustedIssuer, now time.Time) string {
 	p.lines(IssuerConditions(i))
 	p.pairs(
 		[2]string{"issuer (iss)", i.Spec.Issuer},
+		[2]string{"trust domain", i.Spec.SPIFFE.TrustDomain},
 		[2]string{"display name", i.Spec.DisplayName},
 		[2]string{"state", issuerIsSuspended(i)},
 		[2]string{"keys", keysFrom(i, now)},

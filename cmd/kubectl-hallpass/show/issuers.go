@@ -18,7 +18,7 @@ func Issuers(issuers []v1alpha1.OAuth2TrustedIssuer, now time.Time) *metav1.Tabl
 	type issuer = v1alpha1.OAuth2TrustedIssuer
 	return table([]column[issuer]{
 		{"Name", false, func(i *issuer, _ time.Time) string { return i.Name }},
-		{"Issuer", false, func(i *issuer, _ time.Time) string { return i.Spec.Issuer }},
+		{"Issuer", false, func(i *issuer, _ time.Time) string { return IssuerIdentifier(i) }},
 		{"Health", false, func(i *issuer, _ time.Time) string { return IssuerHealth(i) }},
 		{"Keys", false, func(i *issuer, _ time.Time) string { return strconv.Itoa(len(i.Status.Keys)) }},
 		{"Keys Age", false, keysAge},
@@ -30,6 +30,14 @@ func Issuers(issuers []v1alpha1.OAuth2TrustedIssuer, now time.Time) *metav1.Tabl
 		{"Namespaces", true, func(i *issuer, _ time.Time) string { return usableFrom(i) }},
 		{"Display Name", true, func(i *issuer, _ time.Time) string { return orDash(i.Spec.DisplayName) }},
 	}, issuers, now)
+}
+
+// IssuerIdentifier is the iss of an OAuth2TrustedIssuer, or the SPIFFE ID of its trust domain.
+func IssuerIdentifier(i *v1alpha1.OAuth2TrustedIssuer) string {
+	if i.Spec.Type == v1alpha1.IssuerSPIFFE {
+		return "spiffe://" + i.Spec.SPIFFE.TrustDomain
+	}
+	return i.Spec.Issuer
 }
 
 // IssuerHealth is one word on an OAuth2TrustedIssuer: Ready, or why its JWTs are refused.

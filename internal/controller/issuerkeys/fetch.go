@@ -42,6 +42,8 @@ func notFetched(format string, args ...any) *Error {
 type Source struct {
 	// Issuer has a discovery document, unless URL is that of the keys.
 	Issuer, URL string
+	// Bundle means that the keys are those of JWT-SVIDs in a SPIFFE bundle.
+	Bundle bool
 	// CABundle are the authorities in PEM; none stands for those of the system.
 	CABundle []byte
 	// Allowed are the ranges of addresses that may be connected to although they are private.
@@ -70,6 +72,14 @@ func (f Fetcher) Fetch(ctx context.Context, source Source) (jws.KeySet, error) {
 	document, err := get(ctx, client, address, "the JWK set")
 	if err != nil {
 		return jws.KeySet{}, err
+	}
+	return source.Parse(document)
+}
+
+// Parse reads a document with the keys of the source. An error is an *Error.
+func (s Source) Parse(document []byte) (jws.KeySet, error) {
+	if s.Bundle {
+		return ParseBundle(document)
 	}
 	return ParseKeys(document)
 }

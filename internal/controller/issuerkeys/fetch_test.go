@@ -147,17 +147,20 @@ func FuzzWhatAnIssuerServes(f *testing.F) {
 	f.Add([]byte(`{"issuer":"https://a.test","jwks_uri":"https://a.test/keys"}`))
 	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
 	f.Add([]byte(`{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}`))
+	f.Add([]byte(`{"spiffe_sequence":1,"keys":[{"use":"jwt-svid","kid":"a","kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
 	f.Add([]byte(`{"issuer":"https://a.test","jwks_uri":"https://a.test:x/keys"}`))
 	f.Fuzz(func(t *testing.T, document []byte) {
 		if address, err := issuerkeys.ParseDiscovery(document, "https://a.test"); err == nil && !strings.HasPrefix(strings.ToLower(address), "https://") {
 			t.Errorf("the keys are at %q", address)
 		}
-		set, err := issuerkeys.ParseKeys(document)
-		if err != nil {
-			return
-		}
-		if _, err := jws.PackKeys(set.Keys...); err != nil || len(set.Keys) == 0 {
-			t.Errorf("%d keys that cannot be used: %v", len(set.Keys), err)
+		for _, parse := range []func([]byte) (jws.KeySet, error){issuerkeys.ParseKeys, issuerkeys.ParseBundle} {
+			set, err := parse(document)
+			if err != nil {
+				continue
+			}
+			if _, err := jws.PackKeys(set.Keys...); err != nil || len(set.Keys) == 0 {
+				t.Errorf("%d keys that cannot be used: %v", len(set.Keys), err)
+			}
 		}
 	})
 }

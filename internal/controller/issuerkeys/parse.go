@@ -56,16 +56,27 @@ func isHTTPS(address string) bool {
 // weak key is refused.
 func ParseKeys(document []byte) (jws.KeySet, error) {
 	set, err := jws.ParseKeySet(document)
+	return set, refuseKeys(set, err, "the JWK set has no key for RS256, ES256, PS256 or EdDSA")
+}
+
+// ParseBundle reads the keys of JWT-SVIDs in a SPIFFE bundle, as ParseKeys does.
+func ParseBundle(document []byte) (jws.KeySet, error) {
+	set, err := jws.ParseBundle(document)
+	return set, refuseKeys(set, err, `the SPIFFE bundle has no key with use "jwt-svid" and a kid for RS256, ES256, PS256 or EdDSA`)
+}
+
+// refuseKeys returns why a set cannot be used, as an *Error, or nil.
+func refuseKeys(set jws.KeySet, err error, empty string) error {
 	switch {
 	case errors.Is(err, jws.ErrWeakKey):
-		return jws.KeySet{}, &Error{
+		return &Error{
 			Reason: v1alpha1.ReasonWeakKey, Endless: true,
 			What: "the JWK set has a key that is too weak, such as an RSA key of less than 2048 bits",
 		}
 	case err != nil:
-		return jws.KeySet{}, notFetched("the JWK set is not a set of public keys with distinct kids")
+		return notFetched("the JWK set is not a set of public keys with distinct kids")
 	case len(set.Keys) == 0:
-		return jws.KeySet{}, notFetched("the JWK set has no key for RS256, ES256, PS256 or EdDSA")
+		return notFetched("%s", empty)
 	}
-	return set, nil
+	return nil
 }

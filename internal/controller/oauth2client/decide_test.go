@@ -78,8 +78,8 @@ func TestDecide(t *testing.T) {
 		"a declared Secret is missing":      {existing, seen{found: missing, registered: registered}, v1alpha1.ReasonSecretNotFound, apply, credential.None, 1},
 		"a declared Secret is there":        {existing, seen{found: there, registered: registered}, "", apply, credential.None, 1},
 		"the service account is missing":    {account, seen{}, v1alpha1.ReasonServiceAccountNotFound, apply, credential.None, 0},
-		"the ConfigMap is missing":          {account, seen{account: clientAccount{uid: "a"}, registered: registered}, "", lookLive, credential.None, 0},
-		"the ConfigMap is missing, live":    {account, seen{account: clientAccount{uid: "a"}, found: found{live: true}}, "", apply, credential.None, 0},
+		"the ConfigMap is missing":          {account, seen{accountUID: "a", registered: registered}, "", lookLive, credential.None, 0},
+		"the ConfigMap is missing, live":    {account, seen{accountUID: "a", found: found{live: true}}, "", apply, credential.None, 0},
 		"the keys are none":                 {keys, seen{}, v1alpha1.ReasonInvalidJWKS, apply, credential.None, 0},
 		"the keys are none, nor the Secret": {keys, seen{found: found{obstacle: conflict}}, v1alpha1.ReasonSecretConflict, apply, credential.None, 0},
 	} {

@@ -46,7 +46,10 @@ type seen struct {
 	registered  registration.Registration
 	held, taken bool
 	room
-	account clientAccount
+	// accountUID is the UID of the service account that the client authenticates as.
+	accountUID string
+	// shared means that other clients name the same service account, or the same subject.
+	shared bool
 	// ca is the CA that clients need, in PEM; empty if it is not ours.
 	ca   string
 	uses credential.Uses
@@ -140,7 +143,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
 		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room),
-		r.seeCollapsed, seeAccount(r.Informers),
+		r.seeCollapsed, seeShared(r.Informers),
 	} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {
@@ -154,7 +157,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 	if err != nil || s.taken || s.obstacle != nil {
 		return s, err
 	}
-	if s.account.uid, err = m.identify(ctx); err != nil || forbidden(c, s) != nil {
+	if s.accountUID, err = m.identify(ctx); err != nil || forbidden(c, s) != nil {
 		return s, err
 	}
 	_, s.expected = r.memory.expected.Get(c.UID, s.at.Earliest)

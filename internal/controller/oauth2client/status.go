@@ -79,7 +79,7 @@ func statusOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) (v1alpha1.
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClaimsComplete, d.claims)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionWithinLimits, d.limits)
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionRevocationsCollapsed, s.collapsedCondition())
-	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClientIDNeeded, s.accountCondition(c))
+	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionClientIDNeeded, s.sharedCondition(c))
 	status.Set(&found.Conditions, c.Generation, v1alpha1.ConditionOpenToPullRequests, s.pullRequestCondition(c))
 	return found, stalls
 }

@@ -121,11 +121,11 @@ func (n names) Names(like client.Object) []types.NamespacedName {
 	return n.find(func(o client.Object) bool { return n.kind(o) == n.kind(like) })
 }
 
-// Indexed knows the index of OAuth2Clients by their service account.
+// Indexed knows the index of OAuth2Clients by their workload.
 func (n names) Indexed(_ client.Object, field, namespace, value string) ([]types.NamespacedName, error) {
 	return n.find(func(o client.Object) bool {
 		c, ok := o.(*v1alpha1.OAuth2Client)
-		return ok && field == indexByAccount && c.Namespace == namespace && c.Spec.Authentication.ServiceAccount.Name == value
+		return ok && field == indexByWorkload && c.Namespace == namespace && workloadOf(c) == value
 	}), nil
 }
 

@@ -56,5 +56,5 @@ func (r keyReader) Read(ctx context.Context, source keySource) (jws.KeySet, erro
 	case len(document) > jws.MaxKeySetSize:
 		return jws.KeySet{}, failed("the JWK set is larger than %d KiB", jws.MaxKeySetSize>>10)
 	}
-	return issuerkeys.ParseKeys([]byte(document))
+	return source.Parse([]byte(document))
 }

@@ -120,7 +120,7 @@ const indexByIssuer = "spec.issuer"
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.OAuth2TrustedIssuer{}, indexByIssuer, func(o client.Object) []string {
 		if issuer, ok := o.(*v1alpha1.OAuth2TrustedIssuer); ok {
-			return []string{issuer.Spec.Issuer}
+			return []string{issuerOf(issuer)}
 		}
 		return nil
 	})
@@ -164,7 +164,7 @@ func (r *Reconciler) wakeSame(ctx context.Context, o client.Object, q queue) {
 	if !ok {
 		return
 	}
-	for _, other := range r.list(ctx, client.MatchingFields{indexByIssuer: issuer.Spec.Issuer}) {
+	for _, other := range r.list(ctx, client.MatchingFields{indexByIssuer: issuerOf(issuer)}) {
 		if other.Name != issuer.Name {
 			q.Add(other)
 		}

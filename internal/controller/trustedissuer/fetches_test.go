@@ -4,7 +4,9 @@
 package trustedissuer
 
 import (
+	"encoding/json"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -145,4 +147,48 @@ func TestKeysAreUsedForTheirAge(t *testing.T) {
 	if v, _ := s.verdict(); v.Obstacle == nil || v.Obstacle.Reason != "KeysStale" || !v.Passing {
 		t.Errorf("at the end of the age: %v", v.Obstacle)
 	}
+}
+
+// A key that is published beside another one is used beside it, and one that is no longer published
+// is not used. A set that has no key, or one kid twice, replaces none.
+func TestKeysComeAndVanish(t *testing.T) {
+	f := newFetching(t)
+	first := f.issuer.Signer
+	second, sameID := issuers.NewSigner(t, jws.ES256), issuers.NewSigner(t, jws.ES256)
+	used := func(what string, want ...*jws.Signer) {
+		t.Helper()
+		ids := f.after(interval).keys.IDs()
+		var wanted []string
+		for _, signer := range want {
+			wanted = append(wanted, signer.Public().ID)
+		}
+		if !slices.Equal(ids, wanted) {
+			t.Errorf("%s: %v, want %v", what, ids, wanted)
+		}
+	}
+	used("one", first)
+	f.issuer.Publish(first, second)
+	used("two", first, second)
+	f.issuer.Publish(second)
+	used("without the first", second)
+	f.issuer.Publish()
+	used("an empty set", second)
+	f.issuer.Publish(first, second)
+	f.after(LastRetry)
+	used("both again", first, second)
+	one, err := sameID.Public().JWK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := first.Public().JWK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	one.KeyID = other.KeyID
+	document, err := json.Marshal(map[string]any{"keys": []jws.JWK{one, other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.issuer.Answer(issuers.KeysPath, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(document) })
+	used("one kid twice", first, second)
 }

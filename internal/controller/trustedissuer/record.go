@@ -67,7 +67,7 @@ func (r *Reconciler) compile(ctx context.Context, object *v1alpha1.OAuth2Trusted
 	uses, _ := oauth2.IssuerUsesOf(policy.Texts(spec.Uses)) // the API server refuses others
 	s.issuer = oauth2.TrustedIssuer{
 		Uses: uses,
-		Name: object.Name, UID: string(object.UID), Issuer: spec.Issuer, Suspended: spec.State == v1alpha1.IssuerSuspended,
+		Name: object.Name, UID: string(object.UID), Issuer: issuerOf(object), Suspended: spec.State == v1alpha1.IssuerSuspended,
 		Audiences: policy.Texts(spec.Audiences), MaxLife: spec.MaxTokenLifetime.Or(0), Once: spec.Reuse == v1alpha1.ReuseOnce,
 	}
 	for _, algorithm := range spec.Algorithms {
@@ -149,7 +149,7 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Trus
 // findRefusal finds out whether the issuer may be trusted at all: it is neither this one nor that
 // of the cluster, and no older object has it.
 func (r *Reconciler) findRefusal(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
-	issuer := object.Spec.Issuer
+	issuer := issuerOf(object)
 	if oauth2.SameIssuer(issuer, r.Issuer.String()) || oauth2.IsClusterDefault(issuer) {
 		s.refusal = new(v1alpha1.OwnIssuer())
 		return nil
@@ -193,7 +193,7 @@ func (r *Reconciler) findKeys(ctx context.Context, object *v1alpha1.OAuth2Truste
 		return nil
 	}
 	if object.Spec.Keys.Source == v1alpha1.KeysInline {
-		set, err := issuerkeys.ParseKeys([]byte(object.Spec.Keys.JWKS))
+		set, err := sourceOf(object).Parse([]byte(object.Spec.Keys.JWKS))
 		if err == nil {
 			s.issuer.Keys, err = jws.PackKeys(set.Keys...)
 		}
@@ -224,13 +224,21 @@ func (s *state) takeFetched(fetched fetch) {
 	}
 }
 
+// issuerOf is the issuer of an object as its record has it.
+func issuerOf(object *v1alpha1.OAuth2TrustedIssuer) string {
+	if object.Spec.Type == v1alpha1.IssuerSPIFFE {
+		return oauth2.TrustDomainID(object.Spec.SPIFFE.TrustDomain)
+	}
+	return object.Spec.Issuer
+}
+
 // sourceOf is where the keys of an issuer are fetched from.
 func sourceOf(object *v1alpha1.OAuth2TrustedIssuer) keySource {
-	keys := object.Spec.Keys
+	keys, isBundle := object.Spec.Keys, object.Spec.Type == v1alpha1.IssuerSPIFFE
 	if keys.Source == v1alpha1.KeysInConfigMap {
-		return keySource{configMap: keys.ConfigMap.Name, entry: keys.ConfigMap.Key}
+		return keySource{Source: issuerkeys.Source{Bundle: isBundle}, configMap: keys.ConfigMap.Name, entry: keys.ConfigMap.Key}
 	}
-	source := keySource{Source: issuerkeys.Source{Issuer: object.Spec.Issuer, URL: keys.URL, CABundle: object.Spec.CABundle}}
+	source := keySource{Source: issuerkeys.Source{Issuer: object.Spec.Issuer, URL: keys.URL, Bundle: isBundle, CABundle: object.Spec.CABundle}}
 	for _, cidr := range object.Spec.AllowedCIDRs {
 		if prefix, err := netip.ParsePrefix(string(cidr)); err == nil {
 			source.Allowed = append(source.Allowed, prefix)

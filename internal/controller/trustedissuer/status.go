@@ -38,6 +38,7 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2TrustedI
 	status.SetConditions(&found.Conditions, status.LookAt(object, s.now), verdict)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionKeysFresh, fresh)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionGrantsComplete, s.partial)
+	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionClientIDNeeded, s.shared())
 	return r.patch(ctx, object, found)
 }
 
@@ -80,6 +81,15 @@ func (s *state) verdict() (v status.Verdict, fresh *metav1.Condition) {
 	fresh.Message = v.Obstacle.Message
 	v.Passing = !failed.Endless
 	return v, fresh
+}
+
+// shared warns of an issuer whose JWTs several namespaces may use; nil if each is one namespace's.
+func (s *state) shared() *metav1.Condition {
+	one, other, shared := s.issuer.SharedByNamespaces()
+	if s.refusal != nil || !shared {
+		return nil
+	}
+	return new(v1alpha1.IssuerSharedByNamespaces(one, other))
 }
 
 // keysOf are the keys as the status has them, in the order of their ids.

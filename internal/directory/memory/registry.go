@@ -130,8 +130,8 @@ type Registry struct {
 	clients half[packed]
 	// epochs are the instants before which OAuth2Clients revoke their tokens, for the feed.
 	// Decisions read the registration itself.
-	epochs   table[revocation.Selector]
-	accounts accounts
+	epochs    table[revocation.Selector]
+	workloads workloads
 	// published are the clients for persons whose client_id is the URL of a document about
 	// them.
 	published  table[bool]
@@ -186,7 +186,7 @@ func (r *Registry) register(lock Place, c packed) {
 	if of := c.seldom(); of != nil && !of.Revocation.Before.IsZero() {
 		epoch = revocation.Selector{ClientUID: of.UID, IssuedBefore: of.Revocation.Before}
 	}
-	r.accounts.move(lock, accountOf(r.clients.get(lock)), accountOf(c))
+	r.workloads.move(lock, workloadOf(r.clients.get(lock)), workloadOf(c))
 	r.clients.put(lock, c)
 	r.published.put(lock, isPublished(c.seldom()))
 	r.epochs.put(lock, epoch)
@@ -234,7 +234,7 @@ func (r *Registry) Replace(list iter.Seq[Record], at restore.List) {
 		}
 	}
 	for lock, before := range r.clients.keep(listed.clients) {
-		r.accounts.move(lock, accountOf(before), Place{})
+		r.workloads.move(lock, workloadOf(before), Place{})
 	}
 	r.epochs.keep(listed.clients)
 	r.published.keep(listed.clients)

@@ -140,7 +140,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		hash, until string
 		names       []string
 	}{
-		{"#/tokens", "3 tokens", []string{"Revoke a token…", "Revoke all of the namespace…"}},
+		{"#/tokens", "3 tokens", []string{"Revoke a token…", "Revoke a person…", "Revoke all of the namespace…"}},
 		{"#/resources/axe-orders/orders-api", "May be called by", []string{"Grant scopes…", "Edit…", "Delete…"}},
 	} {
 		b.to(dialogs.hash, dialogs.until)

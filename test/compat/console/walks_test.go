@@ -341,15 +341,29 @@ func TestRevokingInTheConsole(t *testing.T) {
 		t.Error("an editor has not revoked the tokens of the client")
 	}
 
+	if b.has("Revoke a person…") {
+		t.Error("an editor of a namespace is offered to revoke a person")
+	}
+
 	admin := newTab(t)
 	admin.visit(open(t, "", "--namespace leak"))
 	admin.to("#/tokens", "No tokens were handed out")
+	admin.press("Revoke a person…")
+	admin.fill("Person", "corp/someone")
+	admin.press("Revoke")
+	admin.see("is no person")
+	admin.fill("Person", "user:corp:00u1")
+	admin.press("Revoke")
+	admin.see("All tokens that act for user:corp:00u1 and were issued so far are revoked.")
 	admin.press("Revoke all of the namespace…")
 	admin.fill("Type the name leak", "leak")
 	admin.press("Revoke all")
 	admin.see("All tokens that were issued in namespace leak so far are revoked.")
 	var revocations v1alpha1.TokenRevocationList
 	must(t, shared.Cluster.List(t.Context(), &revocations))
+	if !slices.ContainsFunc(revocations.Items, func(r v1alpha1.TokenRevocation) bool { return r.Spec.Selector.Subject == "user:corp:00u1" }) {
+		t.Error("there is no TokenRevocation of the person")
+	}
 	if !slices.ContainsFunc(revocations.Items, func(r v1alpha1.TokenRevocation) bool { return r.Spec.Selector.Namespace == "leak" }) {
 		t.Error("an administrator has created no TokenRevocation")
 	}

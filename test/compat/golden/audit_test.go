@@ -166,6 +166,14 @@ var authentications = map[string]func(w *auditFixture) presented{
 	},
 	"a job":                   func(w *auditFixture) presented { return w.job(job, nil) },
 	"a job without client_id": func(w *auditFixture) presented { return asserted(w.job(job, nil).form.Get("client_assertion"), "") },
+	"a job without client_id, of two clients": func(w *auditFixture) presented {
+		w.client("shop.twin").Credentials.Federated = w.dir.known["shop.ci"].Client.Credentials.Federated
+		w.dir.source = maps.Clone(w.dir.known)
+		return asserted(w.job(job, nil).form.Get("client_assertion"), "")
+	},
+	"a job without client_id, of an issuer that is not trusted": func(w *auditFixture) presented {
+		return asserted(w.job(strings.Replace(job, "issuer.test", "other.test", 1), nil).form.Get("client_assertion"), "")
+	},
 	"a job of another subject": func(w *auditFixture) presented {
 		return w.job(strings.Replace(job, "environment:prod", "environment:dev", 1), nil)
 	},

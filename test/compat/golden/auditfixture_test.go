@@ -66,20 +66,20 @@ func (d *directoryOfTests) LookUp(_ context.Context, clientID string) (oauth2.Re
 	return d.source[clientID], d.failing
 }
 
-func (d *directoryOfTests) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+func (d *directoryOfTests) ClientsOf(workload oauth2.Workload) []oauth2.Record {
 	var found []oauth2.Record
 	for _, r := range d.known {
-		if r.Names(account) && len(found) < 2 {
+		if r.Names(workload) && len(found) < 2 {
 			found = append(found, r)
 		}
 	}
 	return found
 }
 
-func (d *directoryOfTests) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+func (d *directoryOfTests) LookUpClientsOf(_ context.Context, workload oauth2.Workload) ([]string, error) {
 	var ids []string
 	for id, r := range d.source {
-		if r.Names(account) && len(ids) < 2 {
+		if r.Names(workload) && len(ids) < 2 {
 			ids = append(ids, id)
 		}
 	}

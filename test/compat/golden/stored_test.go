@@ -254,6 +254,10 @@ func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
 		"least":               {Name: "github", UID: "i-uid", Issuer: "https://issuer.test"},
 		"persons":             {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson},
 		"clients-and-persons": {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UseClient | oauth2.UsePerson},
+		"trust-domain": {
+			Name: "spire", UID: "i-uid", Issuer: "spiffe://example.org", Keys: keys, FetchedAt: noon, KeysUntil: noon.Add(24 * time.Hour),
+			Delegations: []oauth2.Delegation{{Namespaces: []string{"ci"}, SubjectPrefixes: []string{"spiffe://example.org/ns/ci/"}}},
+		},
 		"login": {
 			Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson, DisplayName: "Corp", CABundle: []byte("PEM"),
 			AllowedCIDRs: []string{"10.20.0.0/16"}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},

@@ -19,19 +19,27 @@ import (
 // test signs in its place, and calls a tool.
 func TestAnSDKActsForAPerson(t *testing.T) {
 	t.Parallel()
-	w := newScene(t)
-	w.serveVerifying(t)
-	w.vouchForPerson(t)
-	s := sdk{name: "TypeScript", version: versions(t)["@modelcontextprotocol/client"], provider: "CrossAppAccessProvider", client: bySecret, start: node("2", "person")}
-	output, err := run(t, s.start(t, w))
-	if err != nil || !strings.Contains(output, "you are "+s.client+"\n") {
-		t.Fatalf("the tool is not called: %v: %s\nthe audit log:\n%s", err, output, w.hallpass.Audit)
-	}
-	if log := w.hallpass.Audit.String(); !strings.Contains(log, `"sub":"user:corp:00u1"`) || !strings.Contains(log, `"subject_jti":"jag-1"`) {
-		t.Errorf("no token acts for the person:\n%s", log)
-	}
-	if row := s.row(w.sent(t)); !strings.Contains(read(t, "docs/mcp.md"), row+"\n") {
-		t.Errorf("docs/mcp.md lacks the row\n%s", row)
+	lock := versions(t)
+	for _, s := range []sdk{
+		{name: "TypeScript", version: lock["@modelcontextprotocol/client"], provider: "CrossAppAccessProvider", client: bySecret, start: node("2", "person")},
+		{name: "Python", version: lock["mcp 2"], provider: "IdentityAssertionOAuthProvider", client: bySecret, start: python("2", "person")},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			w := newScene(t)
+			w.serveVerifying(t)
+			w.vouchForPerson(t)
+			output, err := run(t, s.start(t, w))
+			if err != nil || !strings.Contains(output, "you are "+s.client+"\n") {
+				t.Fatalf("the tool is not called: %v: %s\nthe audit log:\n%s", err, output, w.hallpass.Audit)
+			}
+			if log := w.hallpass.Audit.String(); !strings.Contains(log, `"sub":"user:corp:00u1"`) || !strings.Contains(log, `"subject_jti":"jag-1"`) {
+				t.Errorf("no token acts for the person:\n%s", log)
+			}
+			if row := s.row(w.sent(t)); !strings.Contains(read(t, "docs/mcp.md"), row+"\n") {
+				t.Errorf("docs/mcp.md lacks the row\n%s", row)
+			}
+		})
 	}
 }
 

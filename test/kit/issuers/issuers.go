@@ -212,11 +212,22 @@ func (i *Issuer) Sign(claims map[string]any) string {
 	return token
 }
 
-// DiscoveryPath and KeysPath are the paths below the issuer.
+// The paths below the issuer. BundlePath has the keys as those of JWT-SVIDs of a SPIFFE bundle,
+// beside one of X.509-SVIDs.
 const (
 	DiscoveryPath = "/.well-known/openid-configuration"
 	KeysPath      = "/keys"
+	BundlePath    = "/bundle"
 )
+
+// bundle renders keys as a SPIFFE bundle.
+func bundle(keys jws.PackedKeys) ([]byte, error) {
+	set, other := keys.JWKs(), keys.JWKs()
+	for i := range set {
+		set[i].Use, other[i].Use, other[i].KeyID = "jwt-svid", "x509-svid", ""
+	}
+	return json.Marshal(map[string]any{"spiffe_sequence": 1, "spiffe_refresh_hint": 300, "keys": append(other, set...)})
+}
 
 // must reports an error from a handler, whose goroutine is not that of the test.
 func (i *Issuer) must(err error) {
@@ -238,6 +249,8 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 	i.must(err)
 	set, err := json.Marshal(map[string][]jws.JWK{"keys": keys.JWKs()})
 	i.must(err)
+	ofSPIFFE, err := bundle(keys)
+	i.must(err)
 	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case other != nil:
@@ -246,6 +259,8 @@ func (i *Issuer) serve(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write(discovery)
 	case path == KeysPath:
 		_, _ = w.Write(set)
+	case path == BundlePath:
+		_, _ = w.Write(ofSPIFFE)
 	default:
 		http.NotFound(w, r)
 	}

@@ -244,21 +244,21 @@ func (d *directory) LookUp(_ context.Context, clientID string) (oauth2.Record, e
 	return d.Record(clientID), nil
 }
 
-func (d *directory) ClientsOf(account oauth2.ObjectName) []oauth2.Record {
+func (d *directory) ClientsOf(workload oauth2.Workload) []oauth2.Record {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var found []oauth2.Record
 	for _, r := range d.records {
-		if r.Names(account) && len(found) < 2 {
+		if r.Names(workload) && len(found) < 2 {
 			found = append(found, r)
 		}
 	}
 	return found
 }
 
-func (d *directory) LookUpClientsOf(_ context.Context, account oauth2.ObjectName) ([]string, error) {
+func (d *directory) LookUpClientsOf(_ context.Context, workload oauth2.Workload) ([]string, error) {
 	var ids []string
-	for _, r := range d.ClientsOf(account) {
+	for _, r := range d.ClientsOf(workload) {
 		ids = append(ids, r.Client.ID)
 	}
 	return ids, nil

@@ -1,4 +1,4 @@
-"""Calls the tool whoami of an MCP server with a provider of the Python SDK: call.py secret|post|key|assertion.
+"""Calls the tool whoami of an MCP server with a provider of the Python SDK: call.py secret|post|key|assertion|person.
 
 SSL_CERT_FILE names the file with the CA of Hallpass. The SDK is used as its documentation shows.
 """
@@ -54,10 +54,24 @@ def provider(method):
     if method in ("secret", "post"):
         style = {"secret": "client_secret_basic", "post": "client_secret_post"}[method]
         return ClientCredentialsOAuthProvider(**common, client_secret=os.environ["CLIENT_SECRET"], token_endpoint_auth_method=style)
+    if method == "person":
+        return acting_for_a_person()
     if method == "assertion":
         return PrivateKeyJWTOAuthProvider(**common, assertion_provider=static_assertion_provider(read("ASSERTION_FILE")))
     signed = SignedJWTParameters(issuer=CLIENT_ID, subject=CLIENT_ID, signing_key=read("KEY_FILE"), signing_algorithm="ES256")
     return PrivateKeyJWTOAuthProvider(**common, assertion_provider=signed.create_assertion_provider())
+
+
+def acting_for_a_person():
+    # of the SDK from 2.0 on
+    from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
+
+    async def fetch(audience, resource):
+        return read("PERSON_FILE")
+
+    return IdentityAssertionOAuthProvider(
+        server_url=URL, storage=Storage(), client_id=CLIENT_ID, client_secret=os.environ["CLIENT_SECRET"], issuer=ISSUER, assertion_provider=fetch
+    )
 
 
 async def main():

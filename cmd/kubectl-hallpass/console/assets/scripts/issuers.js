@@ -57,7 +57,7 @@ function draw(page, i) {
   page.draw(title,
     el("p", { class: "crumb" }, el("a", { href: path("issuers"), "data-key": "crumb" }, "Issuers"), " / ", i.name),
     el("div", { class: "head" }, el("div", { class: "title" }, el("h1", {}, title), pill(i.health))),
-    el("p", { class: "lead" }, "Its JWTs have the issuer (iss) ", el("code", {}, i.issuer)),
+    el("p", { class: "lead" }, i.issuer.startsWith("spiffe://") ? "Its JWT-SVIDs are of the trust domain " : "Its JWTs have the issuer (iss) ", el("code", {}, i.issuer)),
     lines.length === 0 ? null : el("div", { class: "body" }, lines.map((line) => el("div", { class: "note warn" }, el("span", {}, line.text), next(line.next)))),
     el("div", { class: "body columns" }, el("div", { class: "stack" }, namedBy(i), publicKeys(i)), el("div", { class: "stack" }, about(i))),
     el("details", { class: "panel body", "data-key": "yaml" }, el("summary", {}, "YAML"), copyable(i.yaml, "YAML")));

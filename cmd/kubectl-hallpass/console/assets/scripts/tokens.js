@@ -33,6 +33,16 @@ function revokeOne(namespace) {
     }, [field("Token", pasted, "A JWT, or one that begins with hpt_.")], { danger: true, cancel: close }))]);
 }
 
+// revokePerson revokes all tokens that act for a person, of whichever client.
+function revokePerson() {
+  const subject = el("input", { autocomplete: "off", spellcheck: "false", required: true, placeholder: "user:corp:00u1a2b3" });
+  return dialog("Revoke the tokens of a person", (close) => [el("p", {}, "All tokens that act for the person and were issued so far are refused from now on, whichever client has them. A client that the person is brought to again gets a new token: end the access of the person at the identity provider first."),
+    el("div", { class: "body" }, form("Revoke", async () => {
+      announce((await post("/api/people/revoke", { subject: subject.value.trim() })).sentence);
+      close(true);
+    }, [field("Person", subject, "The claim sub of the tokens: user:, the name of the OAuth2TrustedIssuer, a colon, and the subject of the person there.")], { danger: true, cancel: close }))]);
+}
+
 const revokeAll = (namespace) => removal(namespace, "All tokens of all clients of this namespace that were issued so far are refused from now on. The clients keep their secrets, and can fetch new tokens.",
   async (typed) => (await post(object("namespaces", namespace, "revoke"), { name: typed })).sentence, { title: "Revoke all tokens of " + namespace, submit: "Revoke all" });
 
@@ -120,6 +130,7 @@ export async function tokens(page) {
   });
   const tools = [
     page.session.readOnly || page.namespace && !may.secret ? null : button("Revoke a token…", () => revokeOne(page.namespace)),
+    page.session.mayRevokePeople ? button("Revoke a person…", revokePerson) : null,
     may.revoke ? button("Revoke all of the namespace…", () => revokeAll(page.namespace), { class: "danger" }) : null,
   ].filter(Boolean);
   page.draw("Tokens", el("div", { class: "head" }, el("h1", {}, "Tokens"), tools.length > 0 ? el("div", { class: "tools" }, tools) : null), el("p", { class: "lead" }, "Tokens that were handed out. Those that clients fetch themselves are not stored, so no page can list them."), shown.controls, shown.results);

@@ -17,7 +17,7 @@ import (
 // named are the client_ids of the clients that name a service account of the namespace of pod.
 func named(f *fixture, account string) []string {
 	var ids []string
-	for _, r := range f.ClientsOf(oauth2.ObjectName{Namespace: pod.Namespace, Name: account}) {
+	for _, r := range f.ClientsOf(oauth2.Workload{Namespace: pod.Namespace, Account: account}) {
 		ids = append(ids, r.Client.ID)
 	}
 	slices.Sort(ids)
@@ -84,7 +84,7 @@ func TestClientsAreFoundByTheirServiceAccount(t *testing.T) {
 	check("of those that a list has", account, third.ID)
 	f.Registry.Replace(none[Record], restore.List{Version: 121})
 	check("of an empty list", account)
-	if n := len(f.Registry.accounts.locks); n != 0 {
+	if n := len(f.Registry.workloads.only) + len(f.Registry.workloads.several); n != 0 {
 		t.Errorf("%d accounts without clients are left", n)
 	}
 }
@@ -109,8 +109,44 @@ func TestFewClientsOfAnAccountAreLookedAt(t *testing.T) {
 		ending.Owner.Terminating = true
 		f.Clients.Apply(ending)
 	}
-	account := oauth2.ObjectName{Namespace: pod.Namespace, Name: "crowded"}
+	account := oauth2.Workload{Namespace: pod.Namespace, Account: "crowded"}
 	if n := testing.AllocsPerRun(10, func() { f.ClientsOf(account) }); n > 8*maxSearched {
 		t.Errorf("a search of %d clients allocates %v times", 10*maxSearched, n)
+	}
+}
+
+// Clients are found by a subject only in their namespace and of their issuer, and not by a prefix.
+func TestClientsAreFoundByTheirSubject(t *testing.T) {
+	f := newFixture()
+	of := func(namespace, name string, federated oauth2.Federated) oauth2.Client {
+		c := pod
+		c.Namespace, c.Name, c.ID, c.UID = namespace, name, namespace+"."+name, "uid-of-"+namespace+"."+name
+		c.Credentials = oauth2.Credentials{Federated: &federated}
+		return c
+	}
+	const subject = "spiffe://example.org/ns/ci/sa/deploy"
+	f.add(t, of("ci", "deploy", oauth2.Federated{IssuerName: "spire", Subject: subject}),
+		of("ci", "other", oauth2.Federated{IssuerName: "other", Subject: subject}),
+		of("ci", "prefix", oauth2.Federated{IssuerName: "spire", SubjectPrefix: subject + "/"}),
+		of("evil", "deploy", oauth2.Federated{IssuerName: "spire", Subject: subject}))
+	check := func(when string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, r := range f.ClientsOf(oauth2.Workload{Namespace: "ci", IssuerName: "spire", Subject: subject}) {
+			got = append(got, r.Client.ID)
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	check("one", "ci.deploy")
+	second := of("ci", "second", oauth2.Federated{IssuerName: "spire", Subject: subject})
+	f.add(t, second)
+	check("a second one", "ci.deploy", "ci.second")
+	f.add(t, of("ci", "second", oauth2.Federated{IssuerName: "spire", Subject: subject + "-2"}))
+	check("one that names another subject", "ci.deploy")
+	if got := f.ClientsOf(oauth2.Workload{}); got != nil {
+		t.Errorf("the zero workload is of %d clients", len(got))
 	}
 }

@@ -84,7 +84,7 @@ func TestTheAccountDefaultIsReadyWithAWarning(t *testing.T) {
 // However many clients name an account, a change of one wakes the other one of two, and no more.
 func TestAChangeOfClientsOfOneAccountWakesFewOthers(t *testing.T) {
 	w := newWorld(t)
-	handlers := wakes{informers: names{w}, memory: &memory{}}.sharingAccounts()
+	handlers := wakes{informers: names{w}, memory: &memory{}}.sharingWorkloads()
 	woken := func(send func(q workqueue.TypedRateLimitingInterface[reconcile.Request])) (found []string) {
 		t.Helper()
 		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -133,4 +133,35 @@ func TestAChangeOfClientsOfOneAccountWakesFewOthers(t *testing.T) {
 	check("a change of its status", nil, woken(func(q queue) {
 		handlers.Update(t.Context(), event.UpdateEvent{ObjectOld: moved, ObjectNew: reported}, q)
 	}))
+}
+
+// Two clients of one subject of an issuer have the condition, and those of other issuers or
+// namespaces have not.
+func TestClientsOfOneSubjectNeedTheirClientID(t *testing.T) {
+	w := newWorld(t)
+	of := func(name, issuer, subject string) *v1alpha1.OAuth2Client {
+		c := clientOfWorld(name)
+		c.Spec.Authentication = v1alpha1.AuthenticationSpec{
+			Method: v1alpha1.ByFederatedToken, FederatedToken: v1alpha1.FederatedTokenSpec{IssuerName: issuer, Subject: subject},
+		}
+		w.create(c)
+		return c
+	}
+	of("first", "spire", "spiffe://example.org/a")
+	second := of("second", "spire", "spiffe://example.org/a")
+	of("other", "github", "spiffe://example.org/a")
+	for _, name := range []string{"first", "second", "other"} {
+		w.rest(name)
+	}
+	for name, want := range map[string]bool{"first": true, "second": true, "other": false} {
+		found := w.conditionOf(name, v1alpha1.ConditionClientIDNeeded)
+		if (found != nil) != want || want && !strings.Contains(found.Message, fmt.Sprintf("Send client_id %q with the JWT", "shop."+name)) {
+			t.Errorf("%s: %+v", name, found)
+		}
+	}
+	w.must(w.server.Delete(t.Context(), second))
+	w.rest("first")
+	if found := w.conditionOf("first", v1alpha1.ConditionClientIDNeeded); found != nil {
+		t.Errorf("once it is the only client: %+v", found)
+	}
 }
