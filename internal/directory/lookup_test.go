@@ -241,7 +241,7 @@ func TestARecordThatCannotBeReadIsNotTakenForAbsent(t *testing.T) {
 	unreadable := func(kind, entry string) []byte {
 		stored, err := json.Marshal(&corev1.Secret{
 			TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{Name: "record", ResourceVersion: "7"},
-			Type: corev1.SecretType(kind), Data: map[string][]byte{entry: []byte(`{"version":6}`)},
+			Type: corev1.SecretType(kind), Data: map[string][]byte{entry: []byte(`{"version":7}`)},
 		})
 		must(t, err)
 		return stored

@@ -33,14 +33,14 @@ func TestARecordOfANewerVersionIsReadAsFarAsItAllows(t *testing.T) {
 			}
 			own := string(c.data[c.entry])
 			version := versionIn.FindString(own)
-			readable := change(c.entry, strings.Replace(own, version, `"version":6,"minReader":1,"later":{"a":1}`, 1))
-			unreadable := change(c.entry, strings.Replace(own, version, `"version":6,"minReader":6`, 1))
-			silent := change(c.entry, strings.Replace(own, version, `"version":6`, 1))
-			otherTypes := change(c.entry, `{"owner":7,"keys":"none","version":6,"clientID":[],"identifier":{}}`)
+			readable := change(c.entry, strings.Replace(own, version, `"version":7,"minReader":1,"later":{"a":1}`, 1))
+			unreadable := change(c.entry, strings.Replace(own, version, `"version":7,"minReader":7`, 1))
+			silent := change(c.entry, strings.Replace(own, version, `"version":7`, 1))
+			otherTypes := change(c.entry, `{"owner":7,"keys":"none","version":7,"clientID":[],"identifier":{}}`)
 			if c.entry == "ring.json" {
-				readable = change("form.json", `{"version":6,"minReader":1}`)
+				readable = change("form.json", `{"version":7,"minReader":1}`)
 				readable["ring.json"] = []byte(strings.Replace(own, version, `"version":1,"later":{"a":1}`, 1))
-				unreadable = change("form.json", `{"version":6,"minReader":6}`)
+				unreadable = change("form.json", `{"version":7,"minReader":7}`)
 			}
 			if err := c.decode(c.data); err != nil || registration.CheckWrite(c.data) != nil {
 				t.Fatalf("its own version: %v", err)

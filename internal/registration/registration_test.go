@@ -82,7 +82,7 @@ func TestWhatIsNotSoundIsNotRead(t *testing.T) {
 		"nothing":                           "",
 		"not JSON":                          "client",
 		"no version":                        strings.Replace(golden, `"version":1,`, "", 1),
-		"a later version":                   strings.Replace(golden, `"version":1`, `"version":6`, 1),
+		"a later version":                   strings.Replace(golden, `"version":1`, `"version":7`, 1),
 		"no client_id":                      strings.Replace(golden, `"shop.reporting"`, `""`, 1),
 		"a client_id with a colon":          strings.Replace(golden, `"shop.reporting"`, `"a:b"`, 1),
 		"no UID":                            strings.Replace(golden, `"uid-1"`, `""`, 1),

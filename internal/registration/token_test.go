@@ -73,7 +73,7 @@ func TestAnUnsoundRecordOfAnOAuth2TokenIsNotRead(t *testing.T) {
 	}
 	for entry, document := range data {
 		for name, broken := range map[string][]byte{
-			"of another version":    bytes.Replace(document, []byte(`"version":1`), []byte(`"version":6`), 1),
+			"of another version":    bytes.Replace(document, []byte(`"version":1`), []byte(`"version":7`), 1),
 			"with half a hash":      bytes.Replace(document, []byte(`"digest":"AQ`), []byte(`"digest":"AQ==","x":"`), 1),
 			"that is no JSON":       document[1:],
 			"with nothing in it":    nil,

@@ -54,7 +54,7 @@ func TestARegistrationOfANewerVersionOutlivesARollback(t *testing.T) {
 	must(t, hallpass.StopManager())
 	own := stored(t, holder)
 	newer := own.DeepCopy()
-	newer.Data["client.json"] = bytes.Replace(own.Data["client.json"], []byte(`"version":1`), []byte(`"version":6`), 1)
+	newer.Data["client.json"] = bytes.Replace(own.Data["client.json"], []byte(`"version":1`), []byte(`"version":7`), 1)
 	must(t, cluster.Update(t.Context(), newer))
 	rival := newClient("rival")
 	rival.Namespace, rival.Spec.ClientID = "versions", holder.Spec.ClientID
@@ -68,7 +68,7 @@ func TestARegistrationOfANewerVersionOutlivesARollback(t *testing.T) {
 	eventually(t, "a registration that cannot be read is answered 503", func() bool { return accepted(http.StatusServiceUnavailable) })
 	sameData(t, newer)
 
-	newer.Data["client.json"] = bytes.Replace(own.Data["client.json"], []byte(`"version":1`), []byte(`"version":6,"minReader":1,"later":true`), 1)
+	newer.Data["client.json"] = bytes.Replace(own.Data["client.json"], []byte(`"version":1`), []byte(`"version":7,"minReader":1,"later":true`), 1)
 	must(t, cluster.Update(t.Context(), newer))
 	eventually(t, "a newer registration that can be read is honoured", func() bool { return accepted(http.StatusOK) })
 	condition(t, holder, metav1.ConditionTrue, v1alpha1.ReasonRegistered)

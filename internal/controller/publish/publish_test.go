@@ -134,12 +134,12 @@ func TestARecordOfANewerVersionIsNotWrittenOver(t *testing.T) {
 		writes []string
 	}{
 		"one that it can read and that says the same is left alone": {
-			stored: strings.Replace(document, `"version":1`, `"version":6,"minReader":1,"later":true`, 1), wanted: own,
+			stored: strings.Replace(document, `"version":1`, `"version":7,"minReader":1,"later":true`, 1), wanted: own,
 		},
 		"one that it can read is not changed": {
-			stored: strings.Replace(document, `"version":1`, `"version":6,"minReader":1,"later":true`, 1), wanted: changed, newer: true,
+			stored: strings.Replace(document, `"version":1`, `"version":7,"minReader":1,"later":true`, 1), wanted: changed, newer: true,
 		},
-		"one that it cannot read is not changed": {stored: strings.Replace(document, `"version":1`, `"version":6`, 1), wanted: own, newer: true},
+		"one that it cannot read is not changed": {stored: strings.Replace(document, `"version":1`, `"version":7`, 1), wanted: own, newer: true},
 		"one of this version is changed":         {stored: document, wanted: changed, writes: []string{"update"}},
 		"one of an older version is changed": {
 			stored: strings.Replace(document, `"version":1`, `"version":0`, 1), wanted: own, writes: []string{"update"},

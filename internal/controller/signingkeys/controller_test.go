@@ -386,9 +386,9 @@ func (r staleReader) Get(ctx context.Context, key client.ObjectKey, o client.Obj
 
 func TestKeysOfANewerVersionStayAsTheyAre(t *testing.T) {
 	for name, change := range map[string]func(data map[string][]byte){
-		"that this version reads":   func(data map[string][]byte) { data["form.json"] = []byte(`{"version":6,"minReader":1}`) },
-		"that only newer ones read": func(data map[string][]byte) { data["form.json"] = []byte(`{"version":6}`) },
-		"in another form":           func(data map[string][]byte) { data["ring.json"] = []byte(`{"version":6,"sealed":"x"}`) },
+		"that this version reads":   func(data map[string][]byte) { data["form.json"] = []byte(`{"version":7,"minReader":1}`) },
+		"that only newer ones read": func(data map[string][]byte) { data["form.json"] = []byte(`{"version":7}`) },
+		"in another form":           func(data map[string][]byte) { data["ring.json"] = []byte(`{"version":7,"sealed":"x"}`) },
 		"with a member of its own": func(data map[string][]byte) {
 			data["ring.json"] = bytes.Replace(data["ring.json"], []byte(`"keys"`), []byte(`"later":1,"keys"`), 1)
 		},
