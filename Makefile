@@ -135,7 +135,7 @@ e2e-node: ## Install the chart on a real node, made for it on this machine (Debi
 
 .PHONY: timing
 timing: ## Ask Welch's t-test whether the time of a refusal says why it was refused
-	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 30m -run TestTiming ./internal/tokenserver
+	@HALLPASS_TIMING=$(or $(SAMPLES),500000) go test -count=1 -v -timeout 60m -run TestTiming ./internal/tokenserver
 
 .PHONY: battery
 battery: ## Send 1,000,000 forged tokens and as many malformed requests

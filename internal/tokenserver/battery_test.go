@@ -208,6 +208,7 @@ func TestForgedAssertionsAreRefused(t *testing.T) {
 	const each = 50 // forgeries of one JWT, one a second
 	for name, d := range doors(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			random := mathrand.New(mathrand.NewPCG(9, 8)) //nolint:gosec // forgeries are to be repeatable
 			var good, other, foreign string
 			for i := range rounds(t) {

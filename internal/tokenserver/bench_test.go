@@ -82,6 +82,17 @@ func BenchmarkToken(b *testing.B) {
 	benchmark(b, w, w.posts(oauth2.TokenPath, url.Values{"grant_type": {"client_credentials"}}))
 }
 
+// BenchmarkTokenByJWT has the JWT of a trusted issuer in the place of a secret.
+func BenchmarkTokenByJWT(b *testing.B) {
+	w := newCIWorld(b, silent)
+	body := fromCI(w.sign(w.signer, "JWT", nil))
+	benchmark(b, w.world, func() *http.Request {
+		request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, oauth2.TokenPath, strings.NewReader(body))
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return request
+	})
+}
+
 func BenchmarkIntrospect(b *testing.B) {
 	w := newWorld(b, silent)
 	benchmark(b, w, w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}}))

@@ -32,11 +32,11 @@ type ciWorld struct {
 	cluster *fakeCluster
 }
 
-func newCIWorld(t testing.TB) ciWorld {
+func newCIWorld(t testing.TB, options ...func(*settings)) ciWorld {
 	t.Helper()
 	signer := newSigner(t, jws.RS256)
 	cluster := &fakeCluster{known: oauth2.Cluster{Issuer: clusterIssuer}}
-	w := newWorld(t, func(c *settings) { c.auth.Cluster = cluster })
+	w := newWorld(t, append(options, func(c *settings) { c.auth.Cluster = cluster })...)
 	keys, err := jws.PackKeys(signer.Public())
 	if err != nil {
 		t.Fatal(err)
