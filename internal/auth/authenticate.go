@@ -176,7 +176,7 @@ func (a *Authority) claimed(presented oauth2.Presented, named string) *oauth2.Cl
 		workload = account.Workload()
 	} else if subject := presented.OnlySubject(); subject != nil {
 		v := a.look(Payer{})
-		workload = v.federation().WorkloadOf(subject)
+		workload = v.workloadOf(subject)
 	} else {
 		return a.Directory.Record(named).Client
 	}
@@ -246,7 +246,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		return found, err
 	case foreign != nil:
 		var used oauth2.UsedForeignToken
-		found.record, used, err = v.federation().Authenticate(foreign, at)
+		found.record, used, err = v.federation(v.source.cluster().Issuer).Authenticate(foreign, at)
 		found.credential = used.ID
 		if once := used.Once; once != nil {
 			found.once = usedOnceBy(*once)
