@@ -72,7 +72,7 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 		return caller, err
 	}
 	v, found := a.look(Payer{Source: c.Source}), recognised{}
-	presented = v.presentedBy(presented)
+	presented = workloads{&v}.presented(presented)
 	named := presented.ClientID()
 	if !oauth2.ValidClientID(named) || oauth2.LooksSecret(named) {
 		named = ""
@@ -156,7 +156,7 @@ func (v *view) needs(presented oauth2.Presented, named string, refusal error) ne
 	}
 	v.presented = presented
 	if subject := presented.OnlySubject(); subject != nil {
-		return v.subjectNeeds(subject, refusal)
+		return workloads{v}.needs(subject, refusal)
 	}
 	if only == nil {
 		return need{lack: callerRefused, what: named}
@@ -176,7 +176,7 @@ func (a *Authority) claimed(presented oauth2.Presented, named string) *oauth2.Cl
 		workload = account.Workload()
 	} else if subject := presented.OnlySubject(); subject != nil {
 		v := a.look(Payer{})
-		workload = v.workloadOf(subject)
+		workload = workloads{&v}.of(subject)
 	} else {
 		return a.Directory.Record(named).Client
 	}
@@ -257,7 +257,7 @@ func (a *Authority) recognise(presented oauth2.Presented, v *view, at time.Time)
 		found.credential, found.once = used.KeyID, &usedOnce{revocation.AssertionIDOf(presented.Assertion.ClientID, used.ID), used.ExpiresAt}
 	case presented.AccountToken != nil:
 		var used oauth2.UsedAccountToken
-		found.record, used, err = a.Issuer.AuthenticateAccount(presented, v.source.cluster(), v.callersOf, at)
+		found.record, used, err = a.Issuer.AuthenticateAccount(presented, v.source.cluster(), workloads{v}.callers, at)
 		found.credential, found.account = used.ID, &used
 	default:
 		var verifier oauth2.Verifier

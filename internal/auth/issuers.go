@@ -23,53 +23,12 @@ func (v *view) foreign(presented oauth2.Presented) *oauth2.ForeignToken {
 	return token
 }
 
-// presentedBy returns credentials as memory reads them, in a request that names no client: the
-// token of a service account whose iss a trusted issuer has is a JWT of that issuer, and a JWT-SVID
-// with an iss that no trusted issuer has is one of its trust domain.
-func (v *view) presentedBy(presented oauth2.Presented) oauth2.Presented {
-	if token := presented.ForeignAccount(); token != nil && v.TrustedIssuerOf(token.Issuer) != nil {
-		return oauth2.Presented{Method: oauth2.FederatedJWT, ForeignToken: token}
-	}
-	subject := presented.OnlySubject()
-	if subject == nil || v.TrustedIssuerOf(subject.Issuer) != nil {
-		return presented
-	}
-	if token := subject.OfTrustDomain(); token != nil && v.TrustedIssuerOf(token.Issuer) != nil {
-		presented.ForeignToken = token
-	}
-	return presented
-}
-
 // federation is what the JWTs of trusted issuers are verified by. It is inlined, so that a request
 // allocates none of its functions.
 func (v *view) federation(cluster string) oauth2.Federation {
 	return oauth2.Federation{
-		Issuer: v.source.Issuer.String(), Cluster: cluster, Record: v.caller, Trusted: v.issuer, TrustedOf: v.issuerOf, ClientsOf: v.clientsOf,
+		Issuer: v.source.Issuer.String(), Cluster: cluster, Record: v.caller, Trusted: v.issuer, TrustedOf: v.issuerOf, ClientsOf: workloads{v}.clients,
 	}
-}
-
-// workloadOf is the workload that a JWT claims to be from, in a request that names no client.
-func (v *view) workloadOf(token *oauth2.ForeignToken) oauth2.Workload {
-	return v.federation("").WorkloadOf(token)
-}
-
-// subjectNeeds is what could mend the refusal of a JWT in a request that names no client.
-func (v *view) subjectNeeds(token *oauth2.ForeignToken, refusal error) need {
-	switch reason := oauth2.ReasonOf(refusal); reason {
-	case oauth2.ReasonIssuerNotFound:
-		return need{lack: foreignIssuerUnknown, what: token.Issuer}
-	case oauth2.ReasonAssertionKeyUnknown, oauth2.ReasonKeysStale, oauth2.ReasonIssuerSuspended, oauth2.ReasonNotAllowedByIssuer,
-		oauth2.ReasonAssertionAudience, oauth2.ReasonAssertionTooLong:
-		if issuer := v.issuerOf(token.Issuer); issuer != nil {
-			return need{lack: foreignIssuerRefused, what: issuer.Name}
-		}
-	case oauth2.ReasonOwnIssuer, oauth2.ReasonWrongAssertion, oauth2.ReasonAssertionExpired:
-	default:
-		if workload := v.workloadOf(token); workload != (oauth2.Workload{}) {
-			return need{lack: subjectRefused, what: token.Subject, workload: workload}
-		}
-	}
-	return need{lack: callerRefused}
 }
 
 // issuer is the trusted issuer of a client that authenticates.

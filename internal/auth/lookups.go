@@ -125,18 +125,6 @@ func (s *source) callers(ctx context.Context, payer Payer, presented oauth2.Pres
 	return s.each(ctx, payer, presented.Candidates(), 1)
 }
 
-// callersOf looks up the clients that name a workload: first which, and then each.
-func (s *source) callersOf(ctx context.Context, payer Payer, workload oauth2.Workload) (map[string]oauth2.Record, error) {
-	key := workload.Namespace + "/" + workload.Account + "/" + workload.IssuerName + "/" + workload.Subject
-	ids, err := s.workloads.ask(ctx, key, lookupTimeout, func(ctx context.Context) ([]string, error) {
-		return s.Directory.LookUpClientsOf(ctx, workload)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s.each(ctx, payer, ids, 0)
-}
-
 // each looks up clients, of which some are paid for.
 func (s *source) each(ctx context.Context, payer Payer, ids []string, paid int) (map[string]oauth2.Record, error) {
 	found := map[string]oauth2.Record{}

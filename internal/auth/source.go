@@ -157,14 +157,15 @@ type view struct {
 	presented oauth2.Presented
 
 	// a bit for each lack that the source was asked for
-	asked    uint
-	callers  map[string]oauth2.Record         // callerRefused, accountRefused, subjectRefused
-	issuers  map[string]*oauth2.TrustedIssuer // callerRefused, issuerRefused, issuerUnknown, foreignIssuerRefused, foreignIssuerUnknown
-	client   oauth2.Record                    // tokenClientUnknown, loginRefused
-	former   map[string]oauth2.Record         // ancestorUnknown
-	minted   oauth2.MintedRecord              // mintedUnknown
-	granted  oauth2.Record                    // grantRefused, scopeWithdrawn
-	resource *oauth2.Resource                 // grantRefused, scopeWithdrawn, audienceUnknown
+	asked   uint
+	callers map[string]oauth2.Record // callerRefused, accountRefused, subjectRefused
+	// callerRefused, issuerRefused, issuerUnknown, foreignIssuerRefused, foreignIssuerUnknown
+	issuers  map[string]*oauth2.TrustedIssuer
+	client   oauth2.Record            // tokenClientUnknown, loginRefused
+	former   map[string]oauth2.Record // ancestorUnknown
+	minted   oauth2.MintedRecord      // mintedUnknown
+	granted  oauth2.Record            // grantRefused, scopeWithdrawn
+	resource *oauth2.Resource         // grantRefused, scopeWithdrawn, audienceUnknown
 
 	// found is what memory has of the client_id foundOf: to look a client up takes a microsecond.
 	found   oauth2.Record
@@ -179,28 +180,6 @@ func (v *view) caller(clientID string) oauth2.Record {
 		return v.callers[clientID]
 	}
 	return v.Record(clientID)
-}
-
-// callersOf are the records of the clients that the token of a service account may be from.
-func (v *view) callersOf(token *oauth2.AccountToken) []oauth2.Record {
-	if token.ClientID != "" {
-		return []oauth2.Record{v.caller(token.ClientID)}
-	}
-	return v.clientsOf(token.Account.Workload())
-}
-
-// clientsOf are the records of the clients that a workload may be.
-func (v *view) clientsOf(workload oauth2.Workload) []oauth2.Record {
-	if !v.has(accountRefused) && !v.has(subjectRefused) {
-		return v.ClientsOf(workload)
-	}
-	var found []oauth2.Record
-	for _, record := range v.callers {
-		if record.Names(workload) {
-			found = append(found, record)
-		}
-	}
-	return found
 }
 
 // look is what a request is decided by before the source is asked.

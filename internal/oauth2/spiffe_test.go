@@ -152,7 +152,8 @@ func TestAJWTSVIDNeedsNoClientIDWhereItsSubjectNamesOneClient(t *testing.T) {
 	*w.client.Credentials.Federated = oauth2.Federated{IssuerName: "spire", Subject: "spiffe://example.org/ns/ci/sa/deploy"}
 	for name, change := range map[string]map[string]any{"by its subject": nil, "with an iss": {"iss": "https://spire.example.org"}} {
 		err := w.present(t, w.svid(t, "JOSE", change), "")
-		if change != nil { // memory has no such issuer, and then the trust domain counts; see auth
+		// memory has no such issuer, and then the trust domain counts; see auth
+		if change != nil {
 			if oauth2.ReasonOf(err) != oauth2.ReasonIssuerNotFound {
 				t.Errorf("%s: %v", name, err)
 			}

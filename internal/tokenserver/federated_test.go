@@ -480,8 +480,7 @@ func TestAJWTIdentifiesTheOnlyClientOfItsSubject(t *testing.T) {
 	}
 }
 
-// What is wrong with a JWT is not told who has no client, and a JWT that is not for Hallpass does
-// not show whose subject it has.
+// The answer to a JWT that is not good in itself does not depend on the clients that there are.
 func TestAJWTThatIsNotGoodShowsNoClients(t *testing.T) {
 	for name, c := range map[string]struct {
 		change map[string]any

@@ -568,7 +568,8 @@ func TestAnIssuerThatCannotBeMeantIsRefusedAtApply(t *testing.T) {
 	}}
 	spiffe(domain)
 	domain.Spec.SPIFFE.TrustDomain = "immutable.example.org"
-	trust(t, domain, v1alpha1.ReasonKeysNotFetched) // its keys are for signatures, and not for JWT-SVIDs
+	// its keys are for signatures, and not for JWT-SVIDs
+	trust(t, domain, v1alpha1.ReasonKeysNotFetched)
 	for name, c := range map[string]struct {
 		o      *v1alpha1.OAuth2TrustedIssuer
 		change func(*v1alpha1.OAuth2TrustedIssuer)

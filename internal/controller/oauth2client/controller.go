@@ -264,8 +264,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Resource{}, to(w.clientsOfResource), builder.WithPredicates(appearance)).
 		// A client that goes is forgotten, and makes room for one that was one too many.
 		Watches(&v1alpha1.OAuth2Client{}, handler.Funcs{DeleteFunc: w.afterDeletion}).
-		// A second client of a service account, or of a subject, concerns the first one, and so
-		// does its end.
+		// A second client of a service account, or of a subject, concerns the first one,
+		// and so does its end.
 		Watches(&v1alpha1.OAuth2Client{}, w.sharingWorkloads()).
 		// A Secret that a user brought along is read again when it changes.
 		WatchesRawSource(source.Kind(r.Declared, &corev1.Secret{}, handler.TypedEnqueueRequestsFromMapFunc(w.clientsOfDeclared))).

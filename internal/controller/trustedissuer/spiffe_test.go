@@ -69,7 +69,7 @@ func TestATrustDomainIsCompiled(t *testing.T) {
 	}
 }
 
-// An issuer that delegates one subject to two namespaces says so.
+// An issuer that delegates one subject to two namespaces has a condition.
 func TestAnIssuerSaysWhichNamespacesShareItsJWTs(t *testing.T) {
 	s := &state{issuer: oauth2.TrustedIssuer{Delegations: []oauth2.Delegation{{Namespaces: []string{"ci"}}, {Namespaces: []string{"shop"}}}}}
 	found := s.shared()

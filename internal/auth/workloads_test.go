@@ -22,7 +22,7 @@ const (
 	jobIssuer  = "https://issuer.example.com"
 )
 
-// newJobs is a world with a client that names the subject of a trusted issuer.
+// newJobs has a client that names the subject of a trusted issuer.
 func newJobs(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
