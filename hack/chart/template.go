@@ -191,6 +191,12 @@ const plainArg = `        {{- if .Values.tokenserver.plainHTTP }}
         {{- end }}
 `
 
+// passwordArg serves the grant type password.
+const passwordArg = `        {{- if .Values.tokenserver.unsafePasswordGrant }}
+        - --unsafe-password-grant
+        {{- end }}
+`
+
 // sourceArgs are the flags by which the token server finds the source of a request.
 const sourceArgs = `        {{- range .Values.tokenserver.trustedProxies }}
         - --trusted-proxy={{ . }}
@@ -348,7 +354,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},
 		replacement{
 			"        - --snapshot-file=/run/hallpass/snapshot\n",
-			"        - --snapshot-file=/run/hallpass/snapshot\n" + recordsArg + plainArg + callersArg + publicArgs + extAuthzArg + sourceArgs + loginPortArgs, 1,
+			"        - --snapshot-file=/run/hallpass/snapshot\n" + recordsArg + plainArg + callersArg + passwordArg + publicArgs + extAuthzArg + sourceArgs + loginPortArgs, 1,
 		},
 		replacement{"          mountPath: /run/hallpass\n", "          mountPath: /run/hallpass\n" + callersMount + publicMount, 1},
 		replacement{"      - name: tls\n        secret:\n", callersVolume + publicVolume + "      - name: tls\n        secret:\n", 1},

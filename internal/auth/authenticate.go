@@ -19,6 +19,9 @@ type Credentials struct {
 	Form          oauth2.Form
 	// AsGrant means that the assertion is the grant of a token request: RFC 7523 section 2.1.
 	AsGrant bool
+	// Password means that the token of a service account is the password of a token request:
+	// RFC 6749 section 4.3.
+	Password bool
 	// Public admits a public client by its client_id alone. What it is given is then bound to a
 	// code or to a token that it presents.
 	Public bool
@@ -56,12 +59,15 @@ type Caller struct {
 // counted alike, so that the unknown client, the wrong secret and the suspended client are
 // indistinguishable.
 //
-// An assertion as the grant is verified as a client assertion is, and used up in the same table;
-// only the code of a refusal is another one.
+// An assertion or a password as the grant is verified as a client assertion is, and an assertion is
+// used up in the same table; only the code of a refusal is another one.
 func (a *Authority) Authenticate(ctx context.Context, c Credentials) (caller Caller, err error) {
 	caller, err = a.authenticate(ctx, &c)
-	if c.AsGrant {
-		err = oauth2.OfGrant(err)
+	switch {
+	case c.AsGrant:
+		err = oauth2.OfGrant(err, "assertion")
+	case c.Password:
+		err = oauth2.OfGrant(err, "password")
 	}
 	return caller, err
 }
@@ -128,8 +134,11 @@ func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Ca
 }
 
 func (c *Credentials) presented() (oauth2.Presented, error) {
-	if c.AsGrant {
+	switch {
+	case c.AsGrant:
 		return oauth2.ParseAssertionGrant(c.Authorization, c.Form)
+	case c.Password:
+		return oauth2.ParsePassword(c.Authorization, c.Form)
 	}
 	if c.Public {
 		if presented, ok := oauth2.PresentPublic(c.Authorization, c.Form); ok {

@@ -6,6 +6,8 @@ package login_test
 import (
 	"net/http"
 	"net/url"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -72,6 +74,30 @@ func TestAPersonLogsIn(t *testing.T) {
 	}
 	if left := b.cookies(); len(left) != 0 {
 		t.Errorf("cookies are left: %v", left)
+	}
+}
+
+// The address of docs/migrate.md, at the path of another server.
+func TestTheAuthorizationEndpointHasAliases(t *testing.T) {
+	page, err := os.ReadFile("../../docs/migrate.md")
+	must(t, err)
+	if !strings.Contains(string(page), "login --authorization-endpoint-alias="+webMethodsAuthorize+"\n") {
+		t.Error("the page has another alias")
+	}
+	address := regexp.MustCompile(`(?m)^https://LOGIN(/\S+)$`).FindStringSubmatch(string(page))
+	if address == nil {
+		t.Fatal("the page has no address of the authorization endpoint")
+	}
+	for name, value := range map[string]string{"ID": "shop.app", "REDIRECT": url.QueryEscape(appURL), "SCOPE": "orders.read", "STATE": appState, "CHALLENGE": "x"} {
+		address[1] = strings.ReplaceAll(address[1], "="+name, "="+value)
+	}
+	w := newWorld(t)
+	path, query, _ := strings.Cut(address[1], "?")
+	if asked := w.browser().get(loginURL + address[1]); path != webMethodsAuthorize || asked.title() != "Allow this application?" {
+		t.Errorf("%s answers %d %s", path, asked.status, asked.body)
+	}
+	if diff := cmp.Diff([]string{query}, w.court.queries); diff != "" {
+		t.Errorf("the token server gets another query (-want +got):\n%s", diff)
 	}
 }
 

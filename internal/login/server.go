@@ -41,6 +41,9 @@ type Config struct {
 	// URL is the origin of login, without a slash at the end.
 	URL   string
 	Judge Judge
+	// Aliases are further paths of the authorization endpoint. Serves reports which paths are
+	// taken.
+	Aliases []string
 	// Providers are where people authenticate.
 	Providers *provider.Providers
 	// Source returns where a request comes from, for limits and the log.
@@ -78,7 +81,10 @@ func New(c Config) *Server {
 // Handler returns all routes.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+AuthorizePath, s.page("authorize", s.authorize))
+	authorize := s.page("authorize", s.authorize)
+	for _, path := range append([]string{AuthorizePath}, s.Aliases...) {
+		mux.Handle("GET "+path, authorize)
+	}
 	mux.Handle("POST "+ConsentPath, s.page("consent", s.consent))
 	mux.Handle("GET "+CallbackPath+"{issuer}", s.page("callback", s.callback))
 	other := s.page("other", func(*http.Request) reply { return message(nothingHere) })
@@ -91,6 +97,11 @@ func (s *Server) Handler() http.Handler {
 		}
 		mux.ServeHTTP(w, r)
 	})
+}
+
+// Serves reports whether a path is that of a page, so that it cannot be an alias.
+func Serves(path string) bool {
+	return path == AuthorizePath || path == ConsentPath || strings.HasPrefix(path+"/", CallbackPath)
 }
 
 // page answers a request of one route: it checks the limits, and writes what the route returns.

@@ -46,6 +46,8 @@ const (
 	appURL    = "https://app.example.net/callback"
 	authorize = loginURL + login.AuthorizePath + "?response_type=code&client_id=shop.app&state=" + appState
 
+	webMethodsAuthorize = "/invoke/pub.oauth/authorize"
+
 	// These stand in nothing that is logged.
 	appState     = "marker-app-state"
 	corpSecret   = "marker-corp-secret"
@@ -281,7 +283,7 @@ func newWorld(t *testing.T) *world {
 	var replicas [2]http.Handler
 	for i := range replicas {
 		replicas[i] = login.New(login.Config{
-			URL: loginURL, Judge: w.court, Providers: provider.New(network.Outbound(), w.secrets, func() time.Time { return w.now() }),
+			URL: loginURL, Aliases: []string{webMethodsAuthorize}, Judge: w.court, Providers: provider.New(network.Outbound(), w.secrets, func() time.Time { return w.now() }),
 			Source: func(*http.Request) netip.Prefix { return netip.MustParsePrefix("192.0.2.7/32") },
 			Log:    slog.New(slog.NewJSONHandler(w.log, nil)), Metrics: metrics, Now: func() time.Time { return w.now() },
 		}).Handler()

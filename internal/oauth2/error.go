@@ -252,15 +252,16 @@ func refuseClient(reason Reason) *Error {
 	return Refuse(InvalidClient, reason, notAuthenticated)
 }
 
-// OfGrant is the refusal of an assertion that was sent as the grant. It authenticates its client
-// all the same, and the answer is another one: RFC 7523 section 3.1. Other errors stay as they are.
-func OfGrant(err error) error {
+// OfGrant is the refusal of a credential that was sent as the grant: an assertion or a password. It
+// authenticates its client all the same, and the answer is another one: RFC 7523 section 3.1, RFC
+// 6749 section 5.2. Other errors stay as they are.
+func OfGrant(err error, credential string) error {
 	refusal, ok := errors.AsType[*Error](err)
 	if !ok || refusal.Code != InvalidClient {
 		return err
 	}
 	ofGrant := *refusal
-	ofGrant.Code, ofGrant.Description = InvalidGrant, "the assertion is not accepted"+strings.TrimPrefix(refusal.Description, failedAuthentication)
+	ofGrant.Code, ofGrant.Description = InvalidGrant, "the "+credential+" is not accepted"+strings.TrimPrefix(refusal.Description, failedAuthentication)
 	return &ofGrant
 }
 

@@ -43,10 +43,24 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 	case form.Get("grant_type") == "":
 		return TokenRequest{}, Refuse(InvalidRequest, ReasonMalformedRequest,
 			"grant_type is missing; send grant_type=client_credentials")
+	case form.Get("grant_type") == GrantPassword:
+		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant,
+			"the grant type password is not supported, because it gives the password of a person to a program (RFC 9700 section 2.4); "+
+				"docs/migrate.md of Hallpass says what to use: client_credentials, or a login of the person")
 	default:
 		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant,
 			"this grant type is not supported: clients authenticate as themselves, without the login of a person; send grant_type=client_credentials")
 	}
+	return parseTokenRequest(form, grantType)
+}
+
+// ParsePasswordRequest reads the parameters of a request whose client ParsePassword has named. It
+// asks for what the same client gets by client_credentials.
+func ParsePasswordRequest(form Form) (TokenRequest, error) {
+	return parseTokenRequest(form, ClientCredentials)
+}
+
+func parseTokenRequest(form Form, grantType GrantTypes) (TokenRequest, error) {
 	scopes, err := ParseScope(form.Get("scope"))
 	if err != nil {
 		return TokenRequest{}, err

@@ -20,6 +20,9 @@ const (
 	// GrantAuthorizationCode is RFC 6749 section 4.1.3, and GrantRefreshToken its section 6.
 	GrantAuthorizationCode = "authorization_code"
 	GrantRefreshToken      = "refresh_token"
+	// GrantPassword is RFC 6749 section 4.3, which RFC 9700 section 2.4 forbids. See
+	// ParsePassword for what is served of it.
+	GrantPassword = "password"
 )
 
 // GrantTypes are the grant types of a client. The zero value is ClientCredentials alone, as of a
@@ -81,8 +84,8 @@ func (g GrantTypes) Has(grantType GrantTypes) bool {
 }
 
 // SupportedGrantTypes are the values of the parameter grant_type that the token endpoint knows.
-// Those about persons are among them if people are served.
-func SupportedGrantTypes(people bool) (parameters []string) {
+// Those about persons are among them if people are served, and password if that is.
+func SupportedGrantTypes(people, password bool) (parameters []string) {
 	for _, grantType := range grantTypes {
 		if grantType.bit != AuthorizationCode {
 			parameters = append(parameters, grantType.parameter)
@@ -90,6 +93,9 @@ func SupportedGrantTypes(people bool) (parameters []string) {
 	}
 	if people {
 		parameters = append(parameters, GrantAuthorizationCode, GrantRefreshToken)
+	}
+	if password {
+		parameters = append(parameters, GrantPassword)
 	}
 	return parameters
 }

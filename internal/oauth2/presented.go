@@ -25,6 +25,9 @@ const (
 	// FederatedJWT is the JWT of a trusted issuer as the assertion. The name is not registered
 	// either.
 	FederatedJWT AuthMethod = "federated_jwt"
+	// PasswordOfAccount is the token of a Kubernetes service account as the password of the
+	// grant type password. The name is not registered either.
+	PasswordOfAccount AuthMethod = "service_account_password"
 	// NoAuthentication is that of a public client, which names itself and proves nothing.
 	NoAuthentication AuthMethod = "none"
 )

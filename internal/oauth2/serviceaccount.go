@@ -75,6 +75,32 @@ func parseAccountToken(token, id, subject string, claims strictjson.Object, mess
 	}}, nil
 }
 
+// ParsePassword parses the token of a service account that is the password of a request with the
+// grant type password (RFC 6749 section 4.3). The token authenticates its client as it does in a
+// client assertion, with the same checks and the same result, so that no password gets what another
+// credential does not. The user name has to be that of the account: no person is named, and no
+// password of a person is read.
+func ParsePassword(authorization []string, form Form) (Presented, error) {
+	user, token := form.Get("username"), form.Get("password")
+	switch {
+	case len(authorization) > 0, form.Get("client_secret") != "", form.Get("client_assertion") != "", form.Get("client_assertion_type") != "":
+		return Presented{}, Refuse(InvalidRequest, ReasonSeveralMethods,
+			"the password of this grant authenticates the client; send no other credential beside it")
+	case user == "" || token == "":
+		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest,
+			"username or password is missing; send the user name of a ServiceAccount, and its token for this issuer")
+	}
+	presented, err := parseAssertion(token, form.Get("client_id"))
+	switch {
+	case err != nil, presented.AccountToken == nil:
+		return Presented{}, refuseClient(ReasonMalformedCredential)
+	case user != serviceAccountPrefix+presented.AccountToken.Account.Namespace+":"+presented.AccountToken.Account.Name:
+		return Presented{}, refuseClient(ReasonWrongServiceAccount)
+	}
+	presented.Method = PasswordOfAccount
+	return presented, nil
+}
+
 // Knows reports whether the cluster has the key that the token names.
 func (c Cluster) Knows(token *AccountToken) bool {
 	_, err := c.Keys.Key(token.message.Header)

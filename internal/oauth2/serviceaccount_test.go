@@ -201,3 +201,34 @@ func reference(payload string, now time.Time) error {
 	}
 	return nil
 }
+
+// FuzzParsePassword presents what callers may send with the grant type password. What is read is
+// the token of the account that the user name names, and never anything of a person.
+func FuzzParsePassword(f *testing.F) {
+	w := newPodWorld(f)
+	token, err := w.signer.Sign("", []byte(accountToken))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, user := range []string{"system:serviceaccount:shop:worker", "system:serviceaccount:shop:other", "alice", "", "system:serviceaccount::"} {
+		f.Add(user, token, "")
+		f.Add(user, "correct horse battery staple", "shop.worker")
+	}
+	f.Fuzz(func(t *testing.T, user, password, id string) {
+		form, err := oauth2.ParseForm(url.Values{"username": {user}, "password": {password}, "client_id": {id}}.Encode())
+		if err != nil {
+			return
+		}
+		presented, err := oauth2.ParsePassword(nil, form)
+		if err != nil {
+			if code := codeOf(err); code != oauth2.InvalidClient && code != oauth2.InvalidRequest {
+				t.Errorf("%v is neither invalid_client nor invalid_request", err)
+			}
+			return
+		}
+		account := presented.AccountToken
+		if account == nil || presented.Method != oauth2.PasswordOfAccount || user != "system:serviceaccount:"+account.Account.Namespace+":"+account.Account.Name {
+			t.Errorf("%q is read as %+v", user, presented)
+		}
+	})
+}

@@ -15,10 +15,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
-// The commands of docs/migrate.md, as they stand there.
+// The commands of docs/migrate.md, in the order in which they stand there: what one answers is what
+// the next ones send. Login runs the address of the authorization endpoint.
 func TestCommandsOfTheMigrationPage(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {
@@ -28,50 +30,84 @@ func TestCommandsOfTheMigrationPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var aliases []string
-	for _, flag := range regexp.MustCompile(`--token-endpoint-alias=(\S+)`).FindAllStringSubmatch(string(page), -1) {
-		aliases = append(aliases, flag[1])
-	}
-	if err := CheckAliases(aliases); err != nil {
+	aliases := Aliases{Token: aliasesIn(page, "token"), Introspection: aliasesIn(page, "introspection"), Revocation: aliasesIn(page, "revocation")}
+	people := newPeopleWorld(t, func(s *settings) { s.Aliases = aliases }).running(t)
+	pods := newClusterWorld(t, newSigner(t, jws.ES256), func(s *settings) { s.Aliases, s.PasswordGrant = aliases, true })
+	files := t.TempDir()
+	token := filepath.Join(files, "token")
+	if err := os.WriteFile(token, []byte(pods.sign(pods.signer, "", nil)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(c *settings) { c.TokenAliases = aliases })
-	plain, encrypted := httptest.NewServer(w.handler), httptest.NewTLSServer(w.handler)
-	defer plain.Close()
-	defer encrypted.Close()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	pemCA := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypted.Certificate().Raw})
-	if err := os.WriteFile(ca, pemCA, 0o600); err != nil {
-		t.Fatal(err)
+	back := people.code(portal)
+	values := map[string]string{
+		"REDIRECT": portalBack, "CODE": back.Get("code"), "VERIFIER": pkce, "/var/run/secrets/hallpass.dev/token": token,
 	}
 	commands := regexp.MustCompile("(?m)^curl .+$").FindAllString(string(page), -1)
-	if len(commands) != 4 {
+	if len(commands) != 11 {
 		t.Fatalf("the page has %d commands", len(commands))
 	}
-	for _, command := range commands {
-		t.Run(regexp.MustCompile(`PORT(/\S+)`).FindStringSubmatch(command)[1], func(t *testing.T) {
-			server := encrypted.URL
-			if strings.Contains(command, "http://") {
-				server = plain.URL
+	for i, command := range commands {
+		w, id := people.world, reporting
+		switch {
+		case strings.Contains(command, "grant_type=password"):
+			w = pods.world
+		case regexp.MustCompile("CODE|REFRESH").MatchString(command):
+			id = portal
+		}
+		plain, encrypted := httptest.NewServer(w.handler), httptest.NewTLSServer(w.handler)
+		defer plain.Close()
+		defer encrypted.Close()
+		ca, server := filepath.Join(files, "ca.pem"), encrypted.URL
+		pemCA := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypted.Certificate().Raw})
+		if err := os.WriteFile(ca, pemCA, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(command, "http://") {
+			server = plain.URL
+		}
+		values["HOST:PORT"], values["SECRET"], values["ID"] = regexp.MustCompile("//(.+)").FindStringSubmatch(server)[1], w.secrets[id], id
+		path := regexp.MustCompile(`PORT(/\S+)`).FindStringSubmatch(command)[1]
+		for name, value := range values {
+			command = regexp.MustCompile(`(^|\W)`+name+`\b`).ReplaceAllString(command, "${1}"+value)
+		}
+		run := exec.CommandContext(t.Context(), "sh", "-c", command)
+		run.Env = []string{"CURL_CA_BUNDLE=" + ca, "PATH=" + filepath.Dir(curl)}
+		out, err := run.Output()
+		want := `\{"access_token":"([\w.-]+)","token_type":"Bearer","expires_in":3600,"scope":"read write"\}`
+		switch {
+		case strings.HasSuffix(path, "introspectToken"):
+			want = `^\{"active":true,.*"client_id":"` + reporting + `"`
+		case strings.HasSuffix(path, "revokeToken"):
+			want = "^$"
+		case id == portal:
+			want = `\{"access_token":"([\w.-]+)","token_type":"Bearer","expires_in":3600,"refresh_token":"([\w.-]+)","scope":"orders.read"\}`
+		}
+		found := regexp.MustCompile(want).FindSubmatch(out)
+		if err != nil || found == nil {
+			t.Errorf("command %d, %s: %v: %s: %v", i+1, path, err, out, w.lastAudit())
+		}
+		for j, name := range []string{"TOKEN", "REFRESH"} {
+			if len(found) > j+1 {
+				values[name] = string(found[j+1])
 			}
-			for name, value := range map[string]string{
-				"HOST:PORT": regexp.MustCompile("//(.+)").FindStringSubmatch(server)[1], "SECRET": w.secrets[reporting], "ID": reporting,
-			} {
-				command = regexp.MustCompile(`\b`+name+`\b`).ReplaceAllString(command, value)
-			}
-			run := exec.CommandContext(t.Context(), "sh", "-c", command)
-			run.Env = []string{"CURL_CA_BUNDLE=" + ca, "PATH=" + filepath.Dir(curl)}
-			out, err := run.Output()
-			if err != nil || !regexp.MustCompile(`\{"access_token":"[\w.-]+","token_type":"Bearer","expires_in":3600,"scope":"read write"\}`).Match(out) {
-				t.Errorf("%v: %s", err, out)
-			}
-		})
+		}
+		if strings.HasSuffix(path, "revokeToken") && w.lastAudit()["outcome"] != "revoked" {
+			t.Errorf("command %d, %s: %v", i+1, path, w.lastAudit())
+		}
 	}
+}
+
+// aliasesIn are the aliases of an endpoint on a page.
+func aliasesIn(page []byte, endpoint string) (paths []string) {
+	for _, flag := range regexp.MustCompile("--"+endpoint+`-endpoint-alias=(\S+)`).FindAllStringSubmatch(string(page), -1) {
+		paths = append(paths, flag[1])
+	}
+	return paths
 }
 
 func TestAliasesAreServedOnlyWhenConfigured(t *testing.T) {
 	const alias = "/services/oauth2/token.pxp"
-	with := newWorld(t, func(c *settings) { c.TokenAliases = []string{alias} })
+	with := newWorld(t, func(c *settings) { c.Aliases.Token = []string{alias} })
 	for _, path := range []string{alias, oauth2.TokenPath} {
 		if answer := with.do(call{path: path, basic: reporting, body: grant}); answer.Code != http.StatusOK {
 			t.Errorf("%s: %d %s", path, answer.Code, answer.Body)

@@ -71,9 +71,11 @@ type memory struct {
 	keysAsked int
 	revoked   revocation.State
 	epochs    []revocation.Selector
-	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed.
+	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed. live
+	// bounds how many there are.
 	sealing  seal.Ring
 	redeemed map[string]string
+	live     revocation.Redemptions
 	// writing, if it is there, gets a value from each redemption, which waits until it is
 	// closed.
 	writing chan chan struct{}
@@ -106,6 +108,9 @@ func (m *memory) Redeem(_ context.Context, r revocation.Redemption) (bool, error
 	defer m.mu.Unlock()
 	if m.failing != nil {
 		return false, oauth2.Unavailable(time.Second)
+	}
+	if err := m.live.Reserve(r.Name(), r.Client); err != nil {
+		return false, err
 	}
 	attempt, there := m.redeemed[r.CodeID]
 	if !there {

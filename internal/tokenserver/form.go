@@ -118,7 +118,7 @@ func readQuery(r *http.Request) (oauth2.Form, error) {
 	if err != nil {
 		return oauth2.Form{}, err
 	}
-	for _, name := range []string{"client_secret", "client_assertion", "assertion", "subject_token"} {
+	for _, name := range []string{"client_secret", "client_assertion", "assertion", "subject_token", "password", "refresh_token", "code_verifier"} {
 		if form.Get(name) != "" {
 			return oauth2.Form{}, oauth2.Refuse(oauth2.InvalidRequest, oauth2.ReasonMalformedRequest,
 				"credentials do not belong in a URL; send them in the Authorization header")

@@ -75,6 +75,7 @@ type metadataEndpoint struct {
 	issuer   oauth2.Issuer
 	keys     auth.Memory
 	loginURL string
+	password bool // whether the grant type password is served
 	rendered atomic.Pointer[renderedMetadata]
 }
 
@@ -108,7 +109,7 @@ func (e *metadataEndpoint) document() metadataDocument {
 		IntrospectionEndpoint: e.issuer.URL(oauth2.IntrospectionPath),
 		RevocationEndpoint:    e.issuer.URL(oauth2.RevocationPath),
 		JWKSURI:               e.issuer.URL(oauth2.JWKSPath),
-		GrantTypes:            oauth2.SupportedGrantTypes(e.loginURL != ""),
+		GrantTypes:            oauth2.SupportedGrantTypes(e.loginURL != "", e.password),
 		GrantProfiles:         []string{oauth2.IdentityAssertionProfile},
 		// required, and must not be empty (RFC 8414 section 3.2)
 		ResponseTypes: []string{"none"},

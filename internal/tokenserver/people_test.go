@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -71,15 +72,15 @@ type peopleWorld struct {
 	bearer  string
 }
 
-func newPeopleWorld(t testing.TB) *peopleWorld {
+func newPeopleWorld(t testing.TB, configure ...func(*settings)) *peopleWorld {
 	t.Helper()
 	signer := newSigner(t, jws.ES256)
 	trust := oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{signer.Public()}}}
 	cluster := &pagesCluster{fakeCluster: fakeCluster{known: trust, source: trust, verdict: oauth2.Honoured}}
 	kept := &journal{batches: map[string]revocation.Batch{}}
-	w := &peopleWorld{cluster: cluster, signer: signer, corp: newSigner(t, jws.ES256), world: newWorld(t, func(s *settings) {
+	w := &peopleWorld{cluster: cluster, signer: signer, corp: newSigner(t, jws.ES256), world: newWorld(t, append([]func(*settings){func(s *settings) {
 		s.auth.Cluster, s.LoginURL, s.store = cluster, loginOrigin, kept
-	})}
+	}}, configure...)...)}
 	ring, _, err := seal.Ring{}.Rotate(noon.Add(-time.Hour), noon.Add(-time.Hour), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -199,6 +200,14 @@ func (w *peopleWorld) fetch(id string, form url.Values) (int, tokens) {
 	} else {
 		c.basic = id
 	}
+	return w.answerTo(c)
+}
+
+// answer sends a token request with these parameters alone.
+func (w *peopleWorld) answer(body string) (int, tokens) { w.t.Helper(); return w.answerTo(call{body: body}) }
+
+func (w *peopleWorld) answerTo(c call) (int, tokens) {
+	w.t.Helper()
 	answer := w.do(c)
 	var got tokens
 	if err := json.Unmarshal(answer.Body.Bytes(), &got); err != nil {
@@ -592,6 +601,25 @@ func TestRedeemingLeavesRoom(t *testing.T) {
 		close(wait)
 	}
 	running.Wait()
+}
+
+// The redemptions that exist are bounded, and a client gets tokens for its code once others have
+// been deleted.
+func TestTooManyLoginsAreAskedToWait(t *testing.T) {
+	w := newPeopleWorld(t)
+	of, n := revocation.Client{ID: portal, Namespace: "shop"}, 0
+	for ; w.dir.live.Reserve(fmt.Sprint("redeemed-", n), of) == nil; n++ {
+	}
+	code := w.code(portal).Get("code")
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {pkce}, "redirect_uri": {portalBack}}
+	refused := w.do(call{basic: portal, body: form.Encode()})
+	if refused.Code != http.StatusServiceUnavailable || refused.Header().Get("Retry-After") != "10" || w.lastAudit()["reason"] != string(oauth2.ReasonGrantNotDurable) {
+		t.Errorf("after %d: %d %v %s", n, refused.Code, refused.Header(), refused.Body)
+	}
+	w.dir.live.Remove("redeemed-0")
+	if status, issued := w.redeem(portal, code); status != http.StatusOK || issued.Access == "" {
+		t.Errorf("after one was deleted: %d %+v", status, issued)
+	}
 }
 
 // A public client asks nothing about tokens.

@@ -10,7 +10,6 @@ package tokenserver
 
 import (
 	"crypto/x509"
-	"fmt"
 	"net/http"
 	"path"
 	"slices"
@@ -28,11 +27,13 @@ type Config struct {
 	// randomness.
 	Authority *auth.Authority
 	Auditor   *audit.Auditor
-	// TokenAliases are further paths of the token endpoint; see CheckAliases.
-	TokenAliases []string
+	Aliases   Aliases
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization
 	// header only.
 	TokenByGet bool
+	// PasswordGrant lets the token of a service account be sent as the password of the grant type
+	// password.
+	PasswordGrant bool
 	// ClientRate is how many tokens a second one client may fetch; zero means
 	// DefaultClientRate.
 	ClientRate int
@@ -43,6 +44,12 @@ type Config struct {
 	// beside its credentials; nil asks for none.
 	IntrospectionAuthorities func() *x509.CertPool
 }
+
+// Aliases are further paths of endpoints. Serves reports which paths are taken.
+type Aliases struct{ Token, Introspection, Revocation []string }
+
+// All are the paths of all endpoints.
+func (a Aliases) All() []string { return slices.Concat(a.Token, a.Introspection, a.Revocation) }
 
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
@@ -94,13 +101,14 @@ func routes(c Config) []route {
 		tokenMethods = getOrPost
 	}
 	people := c.LoginURL != ""
-	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRedeeming, lentRedeeming, redeemingShare), people}
-	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL}
+	token := &tokenEndpoint{a, issues(rate), budget.NewPlaces(maxRedeeming, lentRedeeming, redeemingShare), people, c.PasswordGrant}
+	introspect := &introspectEndpoint{a, c.IntrospectionAuthorities}
+	metadata := &metadataEndpoint{issuer: a.Issuer, keys: a.Directory, loginURL: c.LoginURL, password: c.PasswordGrant}
 	revoke := &revokeEndpoint{a, revokes(rate), budget.NewPlaces(maxRevoking, lentRevoking, revokingShare), people}
 	table := []route{
 		{oauth2.TokenPath, tokenMethods, audit.Token, token},
 		{oauth2.AuthorizationPath, getOrHead, audit.Authorize, authorizeEndpoint{people}},
-		{oauth2.IntrospectionPath, post, audit.Introspect, &introspectEndpoint{a, c.IntrospectionAuthorities}},
+		{oauth2.IntrospectionPath, post, audit.Introspect, introspect},
 		{oauth2.RevocationPath, post, audit.Revoke, revoke},
 		{oauth2.RevocationFeedPath, getOrPost, audit.Feed, &feedEndpoint{a, pages(feedLevel), budget.NewPlaces(maxFeeding, lentFeeding, 1)}},
 		{oauth2.JWKSPath, getOrHead, audit.Keys, keysEndpoint{a.Directory}},
@@ -109,31 +117,25 @@ func routes(c Config) []route {
 		{oauth2.ResourceMetadataPath + "/resources/{namespace}/{name}", getOrHead, audit.Metadata, resourceEndpoint{a.Issuer, a.Directory}},
 		{oauth2.ForwardAuthPath, anyMethod, audit.ForwardAuth, forwardAuthEndpoint{a}},
 	}
-	for _, alias := range c.TokenAliases {
-		table = append(table, route{alias, tokenMethods, audit.Token, token})
+	for _, further := range []struct {
+		paths []string
+		of    route
+	}{
+		{c.Aliases.Token, route{methods: tokenMethods, name: audit.Token, endpoint: token}},
+		{c.Aliases.Introspection, route{methods: post, name: audit.Introspect, endpoint: introspect}},
+		{c.Aliases.Revocation, route{methods: post, name: audit.Revoke, endpoint: revoke}},
+	} {
+		for _, further.of.path = range further.paths {
+			table = append(table, further.of)
+		}
 	}
 	return table
 }
 
-// aliasLetters are the letters of an alias: those that no client, proxy or router reads in two
-// ways.
-const aliasLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-._~"
-
-// CheckAliases refuses paths that cannot be further paths of the token endpoint: those that are not
-// plain absolute paths, that are served already, or that are there twice.
-func CheckAliases(aliases []string) error {
-	served := []string{
+// Serves reports whether a path is that of an endpoint, so that it cannot be an alias.
+func Serves(path string) bool {
+	return slices.Contains([]string{
 		oauth2.TokenPath, oauth2.IntrospectionPath, oauth2.RevocationPath, oauth2.RevocationFeedPath, oauth2.JWKSPath, oauth2.MetadataPath, oauth2.DiscoveryPath,
 		oauth2.ForwardAuthPath, oauth2.AuthorizationPath,
-	}
-	for _, alias := range aliases {
-		switch {
-		case !strings.HasPrefix(alias, "/") || path.Clean(alias) != alias || alias == "/" || strings.Trim(alias, aliasLetters) != "":
-			return fmt.Errorf("%q is not a plain absolute path such as /services/oauth2/token.pxp", alias)
-		case slices.Contains(served, alias), strings.HasPrefix(alias, oauth2.ResourceMetadataPath):
-			return fmt.Errorf("%q is served already", alias)
-		}
-		served = append(served, alias)
-	}
-	return nil
+	}, path) || strings.HasPrefix(path, oauth2.ResourceMetadataPath)
 }

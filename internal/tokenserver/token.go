@@ -33,6 +33,8 @@ type tokenEndpoint struct {
 	// everybody else.
 	waiting *budget.Places
 	people  bool // whether codes and refresh tokens are served
+	// password is whether the token of a service account may be a password.
+	password bool
 }
 
 func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.Trail, error) {
@@ -42,6 +44,7 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 	credentials.AsGrant = !person && grantType == oauth2.GrantJWTBearer
 	ofPeople := t.people && (grantType == oauth2.GrantAuthorizationCode || grantType == oauth2.GrantRefreshToken)
 	credentials.Public = ofPeople
+	credentials.Password = t.password && grantType == oauth2.GrantPassword
 	caller, err := t.authority.Authenticate(r.Context(), credentials)
 	if err != nil {
 		return answer.Answer{}, caller.Trail, err
@@ -53,7 +56,7 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 	case ofPeople:
 		issued, err = t.forCode(r.Context(), &caller, grantType, in.form)
 	default:
-		issued, err = t.forItself(r.Context(), &caller, in.form)
+		issued, err = t.forItself(r.Context(), &caller, in.form, credentials.Password)
 	}
 	if err != nil {
 		return answer.Answer{}, issued.Trail, err
@@ -62,8 +65,8 @@ func (t *tokenEndpoint) serve(r *http.Request, in request) (answer.Answer, auth.
 }
 
 // forItself issues what a caller asks for without a person, or in exchange for a token.
-func (t *tokenEndpoint) forItself(ctx context.Context, caller *auth.Caller, form oauth2.Form) (auth.Issued, error) {
-	asked, err := requested(form)
+func (t *tokenEndpoint) forItself(ctx context.Context, caller *auth.Caller, form oauth2.Form, byPassword bool) (auth.Issued, error) {
+	asked, err := requested(form, byPassword)
 	switch {
 	case err != nil:
 		return auth.Issued{Trail: caller.Trail}, err
@@ -103,10 +106,14 @@ func (t *tokenEndpoint) forCode(ctx context.Context, caller *auth.Caller, grantT
 }
 
 // requested reads what a caller asks for. Without an exchange there is no subject token.
-func requested(form oauth2.Form) (oauth2.ExchangeRequest, error) {
+func requested(form oauth2.Form, byPassword bool) (oauth2.ExchangeRequest, error) {
 	if form.Get("grant_type") == oauth2.GrantTokenExchange {
 		return oauth2.ParseExchangeRequest(form)
 	}
-	asked, err := oauth2.ParseTokenRequest(form)
+	parse := oauth2.ParseTokenRequest
+	if byPassword {
+		parse = oauth2.ParsePasswordRequest
+	}
+	asked, err := parse(form)
 	return oauth2.ExchangeRequest{TokenRequest: asked}, err
 }

@@ -4,6 +4,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
@@ -151,6 +153,7 @@ func TestOnlyTheTokensOfThatServiceAccountForUsAreHonoured(t *testing.T) {
 	issuer := hallpass.Issuer.String()
 	long := ours()
 	long.ExpirationSeconds = new(int64(3601))
+	passwords := startReplica(t, func(o *tokenserver.Options) { o.PasswordGrant = true })
 	for name, c := range map[string]struct {
 		clientID, token string
 		status          int
@@ -171,6 +174,9 @@ func TestOnlyTheTokensOfThatServiceAccountForUsAreHonoured(t *testing.T) {
 		if status != c.status || status == http.StatusUnauthorized && body["error"] != "invalid_client" {
 			t.Errorf("%s: %d %v, want %d", name, status, body, c.status)
 		}
+		if issued, answer := presentPassword(t, passwords, c.clientID, c.token); issued != (c.status == http.StatusOK) {
+			t.Errorf("%s, as a password: %s", name, answer)
+		}
 	}
 	if status, body := present(t, "", projected(t, account, ours()), "client_id"); status != http.StatusOK {
 		t.Errorf("without client_id, of the only client of the account: %d %v", status, body)
@@ -178,6 +184,32 @@ func TestOnlyTheTokensOfThatServiceAccountForUsAreHonoured(t *testing.T) {
 	if status, body := present(t, "", projected(t, get(t, &corev1.ServiceAccount{}, "exact-too", "worker"), ours()), "client_id"); status != http.StatusUnauthorized {
 		t.Errorf("without client_id, of an account that no client names: %d %v", status, body)
 	}
+}
+
+// presentPassword sends the token of an account as the password of the account. Without one that is
+// good the answer is invalid_grant.
+func presentPassword(t *testing.T, r *replica, clientID, token string) (issued bool, answer string) {
+	t.Helper()
+	var claims struct {
+		Subject string `json:"sub"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	must(t, err)
+	must(t, json.Unmarshal(payload, &claims))
+	form := url.Values{"grant_type": {"password"}, "username": {claims.Subject}, "password": {token}, "client_id": {clientID}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, r.url+oauth2.TokenPath, strings.NewReader(form.Encode()))
+	must(t, err)
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	response, err := hallpass.HTTP.Do(request)
+	must(t, err)
+	defer func() { _ = response.Body.Close() }()
+	content, err := io.ReadAll(response.Body)
+	must(t, err)
+	issued = response.StatusCode == http.StatusOK
+	if answer = string(content); !issued && (response.StatusCode != http.StatusBadRequest || !strings.Contains(answer, `"invalid_grant"`)) {
+		t.Errorf("a password is refused with %d %s", response.StatusCode, answer)
+	}
+	return issued, answer
 }
 
 // TestTheTokenOfAnAccountMeansItsOnlyClient sends no client_id: while one client names the account,

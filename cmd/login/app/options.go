@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/internal/login"
 	"github.com/hallpass-dev/hallpass/internal/outbound"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
@@ -36,6 +37,8 @@ const (
 type Options struct {
 	// URL is the origin that browsers see.
 	URL string
+	// Aliases are further paths of the authorization endpoint.
+	Aliases []string
 	// Server is where the token server decides.
 	Server TokenServer
 	// REST connects with login's own rights, and Namespace has the client secrets.
@@ -95,6 +98,11 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.SetOutput(output)
 	flags.StringVar(&o.URL, "login-url", "",
 		"the https origin under which browsers reach this process, such as https://login.example.com (required); the token server has the same flag")
+	flags.Func("authorization-endpoint-alias",
+		"another path under which the authorization endpoint answers, such as /invoke/pub.oauth/authorize; may be repeated", func(path string) error {
+			o.Aliases = append(o.Aliases, path)
+			return nil
+		})
 	kubeconfig := flags.String("kubeconfig", os.Getenv("KUBECONFIG"), "kubeconfig file; empty inside a cluster")
 	flags.StringVar(&o.Namespace, "namespace", DefaultNamespace, "namespace of the Secrets with the client secrets of identity providers")
 	o.Server.flags(flags)
@@ -159,6 +167,9 @@ func (o *Options) check() error {
 	}
 	if err := checkOrigin(o.Server.URL); err != nil {
 		return fmt.Errorf("--token-server-url: %w", err)
+	}
+	if err := serve.CheckAliases(o.Aliases, login.Serves); err != nil {
+		return fmt.Errorf("--authorization-endpoint-alias: %w", err)
 	}
 	if o.RequireHTTPS && (o.CertFile == "" || o.KeyFile == "") {
 		return errors.New("--tls-cert-file and --tls-key-file are required; --require-https=false serves plain HTTP behind a proxy instead")

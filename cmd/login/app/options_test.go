@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,11 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"a proxy that is no address":     {"--trusted-proxy=proxy", "10.0.0.0/8"},
 		"a verbosity that logs Secrets":  {"--v=8", "--v=8"},
 		"an argument that is no flag":    {"serve", "unexpected argument"},
+		"an alias of a page":             {"--authorization-endpoint-alias=/consent", "served already"},
+		"an alias below the callbacks":   {"--authorization-endpoint-alias=/callback/corp", "served already"},
+		"an alias of the standard path":  {"--authorization-endpoint-alias=/oauth2/authorize", "served already"},
+		"an alias for balancers":         {"--authorization-endpoint-alias=/healthz", "for balancers"},
+		"an alias with a wildcard":       {"--authorization-endpoint-alias=/{x}", "plain absolute path"},
 		"a flag of the token server":     {"--issuer=https://hallpass.test", "not defined"},
 		"a range of its own that is not": {"--own-prefix=pods", "10.0.0.0/8"},
 	} {
@@ -56,8 +62,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 			}
 		})
 	}
-	o, err := app.ParseFlags(flags(t), io.Discard)
-	if err != nil || o.Namespace != "hallpass-login" || o.Server.URL != "https://hallpass-tokenserver.hallpass-system.svc:8444" || !o.RequireHTTPS {
+	o, err := app.ParseFlags(flags(t, "--authorization-endpoint-alias=/a", "--authorization-endpoint-alias=/b/c"), io.Discard)
+	if err != nil || !slices.Equal(o.Aliases, []string{"/a", "/b/c"}) || o.Namespace != "hallpass-login" || o.Server.URL != "https://hallpass-tokenserver.hallpass-system.svc:8444" || !o.RequireHTTPS {
 		t.Errorf("%+v, %v", o, err)
 	}
 }

@@ -97,7 +97,7 @@ func pages(o Options, registry prometheus.Registerer, log *slog.Logger) (http.Ha
 		return nil, from, err
 	}
 	server := login.New(login.Config{
-		URL: o.URL, Judge: o.Server.client(objects),
+		URL: o.URL, Aliases: o.Aliases, Judge: o.Server.client(objects),
 		Providers: provider.New(o.Outbound, cluster.Secrets{Objects: objects, Namespace: o.Namespace}, time.Now),
 		Source:    from.of, Sources: from.rule, Log: log, Metrics: login.NewMetrics(registry), Now: time.Now,
 	})

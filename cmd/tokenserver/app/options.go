@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,9 +67,11 @@ type Options struct {
 	IntrospectionClientCAFile string
 	// RequireHTTPS false serves plain HTTP.
 	RequireHTTPS bool
-	// TokenAliases are further paths of the token endpoint, and TokenByGet lets it answer GET.
-	TokenAliases []string
-	TokenByGet   bool
+	// Aliases are further paths of endpoints, and TokenByGet lets the token endpoint answer GET.
+	Aliases    tokenserver.Aliases
+	TokenByGet bool
+	// PasswordGrant serves the grant type password, for tokens of service accounts.
+	PasswordGrant bool
 	// ClientRate is how many tokens a second one client may fetch.
 	ClientRate int
 	// MaxConnections and MaxConnectionsPerSource bound what is open at the public port; zero
@@ -158,14 +159,7 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	flags.StringVar(&o.IntrospectionClientCAFile, "introspection-client-ca-file", "",
 		"authorities in PEM, read again when they change: callers of introspection then need a client certificate of one of them beside their credentials")
 	flags.BoolVar(&o.RequireHTTPS, "require-https", true, "false serves plain HTTP: credentials and tokens are then readable on the network")
-	flags.Func("token-endpoint-alias",
-		"another path under which the token endpoint answers, such as /services/oauth2/token.pxp; may be repeated", func(path string) error {
-			o.TokenAliases = append(o.TokenAliases, path)
-			return nil
-		})
-	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false,
-		"let the token endpoint answer GET, with credentials in the Authorization header only: "+
-			"tokens may then stay in caches and histories on the way")
+	o.formerFlags(flags)
 	o.boundFlags(flags)
 	flags.StringVar(&o.SnapshotFile, "snapshot-file", "",
 		"where to keep what is known, so that a container that starts while the API server is away can serve: a file in a memory-backed volume, "+
@@ -211,6 +205,27 @@ func ParseFlags(args []string, output io.Writer) (Options, error) {
 	return o, nil
 }
 
+// formerFlags are those for callers that were written for another server.
+func (o *Options) formerFlags(flags *flag.FlagSet) {
+	for name, aliases := range map[string]*[]string{
+		"token": &o.Aliases.Token, "introspection": &o.Aliases.Introspection, "revocation": &o.Aliases.Revocation,
+	} {
+		usage := "another path under which the " + name + " endpoint answers"
+		if name == "token" {
+			usage += ", such as /services/oauth2/token.pxp"
+		}
+		flags.Func(name+"-endpoint-alias", usage+"; may be repeated", func(path string) error {
+			*aliases = append(*aliases, path)
+			return nil
+		})
+	}
+	flags.BoolVar(&o.TokenByGet, "token-endpoint-allow-get", false,
+		"let the token endpoint answer GET, with credentials in the Authorization header only: "+
+			"tokens may then stay in caches and histories on the way")
+	flags.BoolVar(&o.PasswordGrant, "unsafe-password-grant", false,
+		"serve the grant type password, which RFC 9700 forbids: the password is the token of a ServiceAccount that a client names, never that of a person")
+}
+
 // boundFlags are those of what callers and users may take.
 func (o *Options) boundFlags(flags *flag.FlagSet) {
 	flags.IntVar(&o.ClientRate, "client-rate", tokenserver.DefaultClientRate,
@@ -241,11 +256,8 @@ func (o Options) check() error {
 	if err := serve.CheckVerbosity(o.Verbosity); err != nil {
 		return err
 	}
-	if err := tokenserver.CheckAliases(o.TokenAliases); err != nil {
-		return fmt.Errorf("--token-endpoint-alias: %w", err)
-	}
-	if slices.Contains(o.TokenAliases, serve.HealthPath) {
-		return fmt.Errorf("--token-endpoint-alias: %s is for balancers", serve.HealthPath)
+	if err := serve.CheckAliases(o.Aliases.All(), tokenserver.Serves); err != nil {
+		return fmt.Errorf("a path of --token-endpoint-alias, --introspection-endpoint-alias or --revocation-endpoint-alias: %w", err)
 	}
 	if o.ClientRate < 1 || o.ClientRate > maxClientRate {
 		return fmt.Errorf("--client-rate=%d is not between 1 and %d", o.ClientRate, maxClientRate)

@@ -37,14 +37,16 @@ func TestFlagsForCallersOfOldAreOffByDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o.TokenByGet || !o.RequireHTTPS || len(o.TokenAliases) > 0 {
-		t.Errorf("GET %t, HTTPS %t, aliases %v", o.TokenByGet, o.RequireHTTPS, o.TokenAliases)
+	if o.TokenByGet || !o.RequireHTTPS || len(o.Aliases.All()) > 0 || o.PasswordGrant {
+		t.Errorf("GET %t, HTTPS %t, aliases %v", o.TokenByGet, o.RequireHTTPS, o.Aliases)
 	}
-	o, err = ParseFlags(flags(t, "--token-endpoint-alias=/a", "--token-endpoint-alias=/b/c.pxp", "--token-endpoint-allow-get", "--client-rate=7"), io.Discard)
+	o, err = ParseFlags(flags(t, "--token-endpoint-alias=/a", "--token-endpoint-alias=/b/c.pxp",
+		"--introspection-endpoint-alias=/i", "--revocation-endpoint-alias=/r", "--unsafe-password-grant", "--token-endpoint-allow-get", "--client-rate=7"), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"/a", "/b/c.pxp"}, o.TokenAliases); diff != "" || !o.TokenByGet || o.ClientRate != 7 {
+	want := tokenserver.Aliases{Token: []string{"/a", "/b/c.pxp"}, Introspection: []string{"/i"}, Revocation: []string{"/r"}}
+	if diff := cmp.Diff(want, o.Aliases); diff != "" || !o.PasswordGrant || !o.TokenByGet || o.ClientRate != 7 {
 		t.Errorf("GET %t, rate %d, aliases (-want +got):\n%s", o.TokenByGet, o.ClientRate, diff)
 	}
 }
@@ -65,6 +67,8 @@ func TestFlagsThatCannotBeMeantDoNotStart(t *testing.T) {
 		"an alias in the way of the key set": {"--token-endpoint-alias=/oauth2/jwks"},
 		"an alias in the way of a login":     {"--token-endpoint-alias=/oauth2/authorize"},
 		"an alias that is there twice":       {"--token-endpoint-alias=/a", "--token-endpoint-alias=/a"},
+		"an alias of two endpoints":          {"--token-endpoint-alias=/a", "--revocation-endpoint-alias=/a"},
+		"an alias for balancers":             {"--introspection-endpoint-alias=/healthz"},
 		"bodies of Secrets in the log":       {"--v=8"},
 		"a verbosity below nothing":          {"--v=-1"},
 		"no tokens at all":                   {"--client-rate=0"},

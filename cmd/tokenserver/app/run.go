@@ -147,8 +147,8 @@ func newDoors(
 		TrustedProxies: o.TrustedProxies, Sources: o.sources(), PersonKey: o.PersonKey,
 	})
 	public := tokenserver.New(tokenserver.Config{
-		Authority: authority, Auditor: auditor, TokenAliases: o.TokenAliases, TokenByGet: o.TokenByGet, ClientRate: o.ClientRate,
-		IntrospectionAuthorities: config.ClientCAs, LoginURL: o.Login.URL,
+		Authority: authority, Auditor: auditor, Aliases: o.Aliases, TokenByGet: o.TokenByGet, PasswordGrant: o.PasswordGrant,
+		ClientRate: o.ClientRate, IntrospectionAuthorities: config.ClientCAs, LoginURL: o.Login.URL,
 	})
 	collapser := revocation.NewCollapser(dir.Revocations(), dir.RevocationStore(), clock.Forgotten, metrics.Collapsed, log)
 	return doors{public, authority, auditor, collapser}
@@ -246,6 +246,9 @@ func warn(log *slog.Logger, o Options) {
 	}
 	if o.TokenByGet {
 		log.Warn("the token endpoint answers GET: what stands between may keep tokens and log requests", "flag", "--token-endpoint-allow-get")
+	}
+	if o.PasswordGrant {
+		log.Warn("the grant type password is served: programs may ask persons for passwords that look right here, which RFC 9700 forbids", "flag", "--unsafe-password-grant")
 	}
 }
 

@@ -465,7 +465,7 @@ var singles = map[string]func(w *auditFixture){
 		w.send(request{method: http.MethodGet, path: oauth2.TokenPath, form: url.Values{"client_id": {"shop.reporting"}, "client_secret": {"x"}}})
 	},
 	"token: under another path": func(w *auditFixture) {
-		w.doors.TokenAliases = []string{"/services/token"}
+		w.doors.Aliases.Token = []string{"/services/token"}
 		w.send(request{method: http.MethodPost, path: "/services/token", header: w.basic("shop.reporting"), form: url.Values{"grant_type": {"client_credentials"}}})
 	},
 	"token: faster than allowed": func(w *auditFixture) {

@@ -345,6 +345,7 @@ func TestEverySettingDoesSomething(t *testing.T) {
 		"certManager.issuerRef.kind":                {"Issuer", "kind: Issuer\n"},
 		"certManager.issuerRef.name":                {"ours", "name: ours"},
 		"tokenserver.introspectionClientCA":         {"callers-ca", "--introspection-client-ca-file=/etc/hallpass/callers/ca.crt"},
+		"tokenserver.unsafePasswordGrant":           {"true", "        - --unsafe-password-grant\n"},
 		"tokenserver.trustedProxies":                {`["10.0.0.0/8","fd00::7"]`, "- --trusted-proxy=10.0.0.0/8\n        - --trusted-proxy=fd00::7\n"},
 		"tokenserver.ownPrefixes":                   {`["2600:1f14:abc:de00::/56"]`, "- --own-prefix=2600:1f14:abc:de00::/56\n"},
 		"monitoring.podMonitor":                     {"true", "kind: PodMonitor"},
