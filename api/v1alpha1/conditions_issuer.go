@@ -52,7 +52,7 @@ const (
 func IssuerTrusted() metav1.Condition {
 	return metav1.Condition{
 		Type: ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonTrusted,
-		Message: "JWTs of the issuer authenticate the OAuth2Clients of the namespaces in spec.namespaces that name it.",
+		Message: "JWTs of the issuer are accepted for the uses in spec.uses, for the OAuth2Clients of the namespaces in spec.namespaces.",
 	}
 }
 

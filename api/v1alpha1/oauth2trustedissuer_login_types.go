@@ -5,7 +5,6 @@ package v1alpha1
 
 // IssuerLoginSpec configures how people log in at an issuer: Hallpass is a client there.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.subjectClaim) ? self.subjectClaim : 'sub') == (has(oldSelf.subjectClaim) ? oldSelf.subjectClaim : 'sub')",message="login.subjectClaim cannot be changed, because the people that it names would become others; create another OAuth2TrustedIssuer"
 // +kubebuilder:validation:XValidation:rule="!has(self.groupsClaim) || has(self.allowed) && has(self.allowed.groups)",message="groupsClaim is for allowed.groups; leave it out without them"
 type IssuerLoginSpec struct {
 	// clientID is the client identifier of Hallpass at the issuer. Its ID tokens must be made
@@ -34,8 +33,9 @@ type IssuerLoginSpec struct {
 
 	// subjectClaim is the claim of the ID token that identifies a person: it becomes a part of
 	// sub in the tokens of Hallpass. Defaults to sub. Use another one only if the issuer never
-	// gives its value to another person, such as oid of Entra ID. It cannot be email, and it
-	// cannot be changed.
+	// gives its value to another person, such as oid of Entra ID. It cannot be email. It cannot
+	// be changed, and login with another one than sub can be neither added to an issuer that
+	// exists nor removed.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128

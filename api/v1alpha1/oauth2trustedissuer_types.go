@@ -60,6 +60,7 @@ type OAuth2TrustedIssuerList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || !('Person' in self.uses)",message="JWT-SVIDs name no persons: leave out Person in uses"
 // +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || has(self.keys) && has(self.keys.source) && self.keys.source != 'Discovery'",message="type SPIFFE needs keys.source URL (an https_web bundle endpoint), Inline or ConfigMap"
 // +kubebuilder:validation:XValidation:rule="!has(self.spiffe) || !has(self.reuse) || self.reuse != 'Once'",message="JWT-SVIDs need no jti, so reuse cannot be Once"
+// +kubebuilder:validation:XValidation:rule="(has(self.login) && has(self.login.subjectClaim) ? self.login.subjectClaim : 'sub') == (has(oldSelf.login) && has(oldSelf.login.subjectClaim) ? oldSelf.login.subjectClaim : 'sub')",message="login.subjectClaim cannot be changed, because the people that it names would become others, also by adding or removing login; create another OAuth2TrustedIssuer"
 type OAuth2TrustedIssuerSpec struct {
 	// displayName is a name for people. kubectl get --output wide prints it, and the pages on
 	// which people log in show it. At most 100 characters.
@@ -159,7 +160,7 @@ type OAuth2TrustedIssuerSpec struct {
 
 	// login lets people log in at the issuer for OAuth2Clients with the grant type
 	// AuthorizationCode. It needs Person in uses, and the login of Hallpass, which is not
-	// installed by default.
+	// installed by default. Without it the refresh tokens of earlier logins are refused.
 	// +optional
 	Login IssuerLoginSpec `json:"login,omitzero"`
 

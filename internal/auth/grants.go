@@ -173,15 +173,20 @@ func (a Grants) advance(ctx context.Context, grant revocation.ID, next codegrant
 }
 
 // notEnded refuses a grant that has ended: it was revoked, or began before what revokes the tokens
-// of its client or its person, before a backup was restored or at another issuer of the name.
+// of its client or its person, before a backup was restored or at another issuer of the name. No
+// person logs in at an issuer without a login, so grants of it are refused while it has none.
 func (a Grants) notEnded(ctx context.Context, caller *Caller, asked oauth2.TokenRequest, began time.Time, issuerUID string) error {
 	v := a.look(caller.Payer())
 	person, namespace := asked.Person, caller.Client.Namespace
 	at, err := v.decide(ctx, caller.At, func(time.Time) (need, error) {
 		issuer := v.issuer(person.Issuer)
 		denial := issuer.PersonDenial(namespace, person.Subject)
-		if denial == "" && issuer.UID != issuerUID {
+		switch {
+		case denial != "":
+		case issuer.UID != issuerUID:
 			denial = oauth2.ReasonIssuerNotFound
+		case issuer.Login == nil:
+			denial = oauth2.ReasonLoginNotAvailable
 		}
 		if denial == "" {
 			return need{}, nil

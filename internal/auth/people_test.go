@@ -737,6 +737,9 @@ func TestWhatEndsAGrant(t *testing.T) {
 		"its issuer no longer lets the namespace use it": func(w *people) {
 			w.changeIssuer(func(i *oauth2.TrustedIssuer) { i.Delegations = nil })
 		},
+		"no person logs in at its issuer any more": func(w *people) {
+			w.changeIssuer(func(i *oauth2.TrustedIssuer) { i.Login = nil })
+		},
 		"its API no longer consents": func(w *people) {
 			api := *w.memory.resources[0]
 			api.Users = nil

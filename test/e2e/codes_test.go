@@ -270,6 +270,31 @@ func TestTheSubjectClaimOfALoginIsImmutable(t *testing.T) {
 	}
 }
 
+// A claim that names people cannot be changed by way of an issuer without a login either.
+func TestTheSubjectClaimIsImmutableWithoutALogin(t *testing.T) {
+	plain, byClaim := delegating("subject-none", "subject-claim"), loggingIn("subject-oid", "subject-claim")
+	plain.Spec.Uses = []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}
+	byClaim.Spec.Login.SubjectClaim = "oid"
+	create(t, plain)
+	create(t, byClaim)
+	for name, c := range map[string]struct {
+		of      *v1alpha1.OAuth2TrustedIssuer
+		login   v1alpha1.IssuerLoginSpec
+		refused bool
+	}{
+		"a login is added":                     {plain, loginOf("corp"), false},
+		"a login with another claim is added":  {plain, byClaim.Spec.Login, true},
+		"a login with another claim is removed": {byClaim, v1alpha1.IssuerLoginSpec{}, true},
+	} {
+		changed := c.of.DeepCopy()
+		changed.Spec.Login = c.login
+		err := cluster.Patch(t.Context(), changed, client.MergeFrom(c.of), client.DryRunAll)
+		if apierrors.IsInvalid(err) != c.refused || !c.refused && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func loginOf(secret string) v1alpha1.IssuerLoginSpec {
 	return v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: secret}}
 }

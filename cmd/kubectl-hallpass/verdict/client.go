@@ -48,7 +48,27 @@ func OfClient(c *v1alpha1.OAuth2Client, r Request) Verdict {
 	if refused != nil {
 		return *refused
 	}
-	return scopes(c, grant, r.Scopes)
+	v := scopes(c, grant, r.Scopes)
+	if ready := meta.FindStatusCondition(c.Status.Conditions, v1alpha1.ConditionReady); v.Allowed && ready.Status != metav1.ConditionTrue {
+		v.Do = strings.TrimSpace(v.Do + " People cannot log in for it: " + ready.Message)
+	}
+	return v
+}
+
+// loginAlone reports whether a client that is not ready lacks nothing but the login of people, so
+// that it gets tokens for itself.
+func loginAlone(c *v1alpha1.OAuth2Client, reason string) bool {
+	for _, grantType := range []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantJWTBearer} {
+		if slices.Contains(c.Spec.GrantTypes, v1alpha1.GrantAuthorizationCode) && slices.Contains(c.Spec.GrantTypes, grantType) {
+			switch reason {
+			case v1alpha1.ReasonLoginNotAvailable, v1alpha1.ReasonRedirectNotAllowed:
+				return true
+			case v1alpha1.ReasonIssuerNotFound, v1alpha1.ReasonNotAllowedByIssuer:
+				return c.Spec.Authentication.Method != v1alpha1.ByFederatedToken
+			}
+		}
+	}
+	return false
 }
 
 // state returns the verdict on a client that gets no token at all, or nil.
@@ -65,7 +85,7 @@ func state(c *v1alpha1.OAuth2Client) *Verdict {
 		return &Verdict{Reason: v1alpha1.ReasonProgressing, Sentence: "The manager has not handled the client, or its last change, yet.",
 			Do: fmt.Sprintf("Wait some seconds: kubectl hallpass wait %s --namespace %s. If that does not end, ask the administrator of Hallpass "+
 				"whether the manager runs.", c.Name, c.Namespace)}
-	case ready.Status != metav1.ConditionTrue:
+	case ready.Status != metav1.ConditionTrue && !loginAlone(c, ready.Reason):
 		return &Verdict{Reason: ready.Reason, Sentence: ready.Message}
 	}
 	return nil

@@ -40,6 +40,15 @@ func ready() *v1alpha1.OAuth2Client {
 	return c
 }
 
+// withLogin makes a client one for people, and for its own tokens if it has other grant types, that
+// is not ready.
+func withLogin(ready metav1.Condition, others ...v1alpha1.GrantType) func(*v1alpha1.OAuth2Client) {
+	return func(c *v1alpha1.OAuth2Client) {
+		c.Spec.GrantTypes = append(others, v1alpha1.GrantAuthorizationCode)
+		c.Status.Conditions = []metav1.Condition{ready}
+	}
+}
+
 func TestOfClient(t *testing.T) {
 	for name, c := range map[string]struct {
 		change       func(*v1alpha1.OAuth2Client)
@@ -64,6 +73,14 @@ func TestOfClient(t *testing.T) {
 		"not ready": {func(c *v1alpha1.OAuth2Client) {
 			c.Status.Conditions = []metav1.Condition{v1alpha1.ClientIDConflict("x")}
 		}, verdict.Request{}, "ClientIDConflict", "is taken", ""},
+		"a login that is missing beside its own tokens": {withLogin(v1alpha1.LoginNotInstalled(), v1alpha1.GrantClientCredentials), verdict.Request{}, "", "with scope read", "People cannot log in for it: This installation has no login"},
+		"a redirect beside its own tokens": {withLogin(v1alpha1.RedirectNotAllowed("https://a.test", 0), v1alpha1.GrantJWTBearer), verdict.Request{}, "", "with scope read", "People cannot log in for it: The OAuth2Policies"},
+		"the issuer of logins beside its own tokens": {withLogin(v1alpha1.LoginIssuerNotFound("corp"), v1alpha1.GrantClientCredentials), verdict.Request{}, "", "with scope read", "People cannot log in for it"},
+		"the issuer of its own JWTs": {func(c *v1alpha1.OAuth2Client) {
+			withLogin(v1alpha1.LoginIssuerNotFound("corp"), v1alpha1.GrantClientCredentials)(c)
+			c.Spec.Authentication.Method = v1alpha1.ByFederatedToken
+		}, verdict.Request{}, "IssuerNotFound", "no OAuth2TrustedIssuer", ""},
+		"a login that is missing alone": {withLogin(v1alpha1.LoginNotInstalled()), verdict.Request{}, "LoginNotAvailable", "no login", ""},
 		"not handled":     {func(c *v1alpha1.OAuth2Client) { c.Status = v1alpha1.OAuth2ClientStatus{} }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
 		"changed since":   {func(c *v1alpha1.OAuth2Client) { c.Generation = 2 }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
 		"being deleted":   {func(c *v1alpha1.OAuth2Client) { c.DeletionTimestamp = new(metav1.NewTime(now)) }, verdict.Request{}, "ClientDeleted", "deleted", ""},
