@@ -211,6 +211,11 @@ bench-revoke: ## Time 10,000 revocations to three replicas, kill them, inject er
 	@HALLPASS_REVOCATIONS=10000 HALLPASS_FAULTY_REVOCATIONS=10000 HALLPASS_LIVE_REVOCATIONS=1000000 \
 		go test -count=1 -v -timeout 20m ./test/system/revocation | grep -vE '^(=== |ok)'
 
+.PHONY: logins
+logins: ## Race 10,000 codes at three replicas, and log 10 persons in each second for ten minutes. CODES=10000 LOGINS=10m
+	@HALLPASS_CODES=$(or $(CODES),10000) HALLPASS_LOGINS=$(or $(LOGINS),10m) CGO_ENABLED=0 go test -trimpath -count=1 -v -timeout 60m \
+		-run 'TestEachCodeIsRedeemedOnce|TestLogins' ./test/system/revocation | grep -vE '^(=== |ok)'
+
 .PHONY: bench-apply
 bench-apply: ## Time kubectl apply to Ready and to the first token. ARGS="-clients 200 -rounds 1000 -lag 2s"; ARGS="-against BINARY" fails above -goal 1.03
 	@go run ./test/bench/apply $(ARGS)

@@ -5,6 +5,7 @@ package revocation
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -380,7 +381,8 @@ func TestRedemptionsAreBoundedByClientByNamespaceAndInAll(t *testing.T) {
 	fill := func(begin, count int, of Client) (reserved int) {
 		for n := range count {
 			if err := r.Reserve(name(begin+n), of); err != nil {
-				if oauth2.ReasonOf(err) != oauth2.ReasonGrantNotDurable {
+				refusal, ok := errors.AsType[*oauth2.Error](err)
+				if !ok || refusal.Code != oauth2.TemporarilyUnavailable || refusal.Reason != oauth2.ReasonGrantNotDurable || refusal.RetryAfter != redeemRetry {
 					t.Fatal(err)
 				}
 				break
@@ -403,6 +405,15 @@ func TestRedemptionsAreBoundedByClientByNamespaceAndInAll(t *testing.T) {
 	}
 	if n := fill(300_000, maxRedeemed, Client{"third.app", "third"}); n != redeemedShare {
 		t.Errorf("a third namespace has %d", n)
+	}
+	var all Redemptions
+	for n, namespace := 0, 0; namespace < 2*maxRedeemed; namespace++ {
+		if all.Reserve(name(n), Client{"web", fmt.Sprint("namespace-", namespace)}) == nil {
+			n++
+		}
+	}
+	if all.Len() != maxRedeemed {
+		t.Errorf("as many namespaces as there are have %d in all, want %d", all.Len(), maxRedeemed)
 	}
 	r.Add(name(400_000), shopApp) // which another replica wrote
 	r.Add(name(400_000), shopApp)

@@ -5,14 +5,20 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/test/bench/population"
 )
 
@@ -27,19 +33,36 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 		}
 		return got.header, string(got.body), err
 	}
-	var errs [6]error
+	var errs [8]error
 	var identity http.Header
-	var exchanged string
+	var exchanged, redeemed, refreshed string
 	_, f.JWKS, errs[0] = ask(call{method: http.MethodGet, path: oauth2.JWKSPath})
 	_, f.Metadata, errs[1] = ask(call{method: http.MethodGet, path: oauth2.MetadataPath})
 	_, f.Active, errs[2] = ask(introspection(w.client(0), w.seen[0]))
 	identity, _, errs[3] = ask(w.forwardAuth(0))
 	f.Check, errs[4] = w.checkAnswer(ctx)
 	_, exchanged, errs[5] = ask(w.exchange(w.people.GatewayOf(w.client(0)), w.seen[0]))
+	redemption, err := redemptions(w, 0)
+	if err != nil {
+		return err
+	}
+	refresh, err := refreshes(w, 0)
+	if err != nil {
+		return err
+	}
+	_, redeemed, errs[6] = ask(redemption[0])
+	_, refreshed, errs[7] = ask(refresh[0])
 	if err := errors.Join(errs[:]...); err != nil {
 		return err
 	}
-	if err := copyExchange(f, exchanged); err != nil {
+	for answer, into := range map[string][2]*string{
+		exchanged: {&f.Exchanged, &f.ExchangedRest}, redeemed: {&f.Redeemed, &f.RedeemedRest}, refreshed: {&f.Refreshed, &f.RefreshedRest},
+	} {
+		if *into[0], *into[1], err = splitAnswer(answer); err != nil {
+			return err
+		}
+	}
+	if err := w.prepareRedemption(f); err != nil {
 		return err
 	}
 	if !strings.HasPrefix(f.Active, `{"active":true`) {
@@ -54,17 +77,26 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 	return nil
 }
 
-// copyExchange takes the token without its signature, and what follows it, of the answer to an
-// exchange.
-func copyExchange(f *population.Fixture, answer string) error {
+// prepareRedemption gives the floor the object that it creates for a code. The token servers are
+// not notified of one of that name.
+func (w *world) prepareRedemption(f *population.Fixture) (err error) {
+	const namespace = "team-0"
+	f.Revocations = w.api.Revocations()
+	f.Redemption, err = json.Marshal(v1alpha1.NewRedemption(registration.Namespace, "floor-"+strings.Repeat("a", 32), v1alpha1.CodeRedemption{
+		ClientID: namespace + ".portal-0", Namespace: namespace, GrantID: strings.Repeat("g", 22), Attempt: rand.Text(), ExpiresAt: new(metav1.Now()),
+	}, v1alpha1.RecordForm{Version: revocation.Version, MinReader: revocation.OldestReader}))
+	return err
+}
+
+// splitAnswer returns the token of an answer without its signature, and what follows it.
+func splitAnswer(answer string) (input, after string, err error) {
 	const before = `{"access_token":"`
 	token, rest, found := strings.Cut(strings.TrimPrefix(answer, before), `"`)
 	signature := strings.LastIndexByte(token, '.')
 	if !strings.HasPrefix(answer, before) || !found || signature < 0 {
-		return fmt.Errorf("a token is exchanged for %s", answer)
+		return "", "", fmt.Errorf("the answer has no token: %s", answer)
 	}
-	f.Exchanged, f.ExchangedRest = token[:signature], `"`+rest
-	return nil
+	return token[:signature], `"` + rest, nil
 }
 
 // checkAnswer is the answer to Envoy.

@@ -51,6 +51,8 @@ func paths(algorithm jws.Algorithm) []path {
 		{name: "token, federated JWT", transport: plainHTTP, goal: 1.15, prepare: jobRequests, floorPath: "/federated"},
 		{name: "exchange, seen before", transport: plainHTTP, goal: 1.2, prepare: exchangesOfSeen, floorPath: "/exchange"},
 		{name: "exchange, not seen before", transport: plainHTTP, goal: 1.2, prepare: exchanges, floorPath: "/exchange-verified"},
+		{name: "code", transport: plainHTTP, goal: 1.3, prepare: redemptions, floorPath: "/redeem"},
+		{name: "refresh token that stays", transport: plainHTTP, goal: 1.2, prepare: refreshes, floorPath: "/refresh"},
 		{name: forwarding, transport: plainHTTP, goal: 1.15, prepare: each((*world).forwardAuth)},
 		{name: forEnvoy, transport: plainGRPC, goal: 1.15, prepare: each((*world).question)},
 		{name: "key set", transport: plainHTTP, goal: 1.1, prepare: each(get(oauth2.JWKSPath))},
@@ -128,6 +130,46 @@ func exchanges(w *world, round int) (calls []call, _ error) {
 			return nil, err
 		}
 		calls = append(calls, w.exchange(gateway, token))
+	}
+	return calls, nil
+}
+
+// portal spreads the requests over the clients for which persons have logged in.
+func (w *world) portal(i int) population.Client {
+	return w.people.People.Portals[i%len(w.people.People.Portals)]
+}
+
+// ofPerson is the request of a portal about a person.
+func ofPerson(c population.Client, form url.Values) call {
+	return call{method: http.MethodPost, path: oauth2.TokenPath, authorization: basic(c), body: form.Encode()}
+}
+
+// redemptions have a code each, which no server has seen. What the rounds before have stored is
+// deleted first.
+func redemptions(w *world, round int) ([]call, error) {
+	w.api.DeleteRedemptions()
+	calls := make([]call, w.requests)
+	for i := range calls {
+		c := w.portal(round*w.requests + i)
+		form, err := w.people.People.Redemption(c, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		calls[i] = ofPerson(c, form)
+	}
+	return calls, nil
+}
+
+// refreshes have a refresh token each, which is not replaced.
+func refreshes(w *world, round int) ([]call, error) {
+	calls := make([]call, w.requests)
+	for i := range calls {
+		c := w.portal(round*w.requests + i)
+		form, err := w.people.People.Refresh(c, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		calls[i] = ofPerson(c, form)
 	}
 	return calls, nil
 }

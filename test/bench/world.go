@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -17,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -70,6 +72,9 @@ func newWorld(s settings, algorithm jws.Algorithm, tokens int) (_ *world, err er
 		return nil, err
 	}
 	if err = w.people.AddMachines(time.Now()); err != nil {
+		return nil, err
+	}
+	if err = w.people.AddPeople(time.Now()); err != nil {
 		return nil, err
 	}
 	for i := range tokens {
@@ -130,8 +135,8 @@ func (w *world) client(i int) population.Client {
 
 func (w *world) file(name string) string { return filepath.Join(w.dir, name) }
 
-// startTokenServer starts a token server. All flags must exist in commit 37318f4, because the
-// binary of -against gets the same ones.
+// startTokenServer starts a token server. All flags but --login-url must exist in commit 37318f4,
+// because the binary of -against gets the same ones.
 func (w *world) startTokenServer(ctx context.Context, program, name string, overTLS bool) (*process, error) {
 	listen, err := installation.FreeAddress()
 	if err != nil {
@@ -152,6 +157,11 @@ func (w *world) startTokenServer(ctx context.Context, program, name string, over
 		args = append(args, "--tls-cert-file="+w.file("tls.crt"), "--tls-key-file="+w.file("tls.key"))
 	} else {
 		args = append(args, "--require-https=false", "--ext-authz-bind-address="+envoy)
+		people, err := servingPeople(ctx, program)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, people...)
 	}
 	profiles, err := installation.FreeAddress()
 	if err != nil {
@@ -170,6 +180,17 @@ func (w *world) startTokenServer(ctx context.Context, program, name string, over
 		p.plain, p.envoy = "http://"+listen, envoy
 	}
 	return p, answers(ctx, http.DefaultClient, p.ops+"/readyz")
+}
+
+// servingPeople are the flags by which a token server redeems codes; none for one that does not know
+// them.
+func servingPeople(ctx context.Context, program string) ([]string, error) {
+	usage, _ := exec.CommandContext(ctx, program, "--help").CombinedOutput() // which ends with an error
+	if !bytes.Contains(usage, []byte("-login-url")) {
+		return nil, nil
+	}
+	listen, err := installation.FreeAddress()
+	return []string{"--login-url=" + population.LoginURL, "--login-listen=" + listen}, err
 }
 
 // writeFixture prepares what the floor answers from.

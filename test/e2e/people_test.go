@@ -21,6 +21,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -206,49 +207,68 @@ type loginAt struct {
 // startLogin starts both, with the rights and the token of a ServiceAccount of login.
 func startLogin(t *testing.T) loginAt {
 	t.Helper()
+	tokenFile, port := prepareLogin(t), make(chan string, 1)
+	server := startReplica(t, func(o *tokenserver.Options) {
+		servesLogin(o, "localhost:0", func(address string) { port <- address })
+	})
+	public, _ := runLogin(t, tokenFile, <-port, "127.0.0.1:0")
+	return loginAt{server, behindProxy(t, "login.example.com", public)}
+}
+
+// servesLogin has a token server serve the port for login.
+func servesLogin(o *tokenserver.Options, listen string, listening func(address string)) {
+	o.Login = tokenserver.LoginPort{URL: peopleLogin, Listen: listen, Listening: listening}
+	o.Login.Account.Namespace, o.Login.Account.Name = "hallpass-login", "login"
+}
+
+// prepareLogin makes what login needs, and returns a file with the token of its ServiceAccount.
+func prepareLogin(t *testing.T) (tokenFile string) {
+	t.Helper()
 	makeNamespace(t, "hallpass-login", nil)
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "login"}}
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), account)))
 	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(account), account))
-	must(t, cluster.Create(t.Context(), &corev1.Secret{
+	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "people-op"}, StringData: map[string]string{"client_secret": "provider-secret"},
-	}))
+	})))
 	seconds := int64(3600)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		Audiences: []string{loginport.Audience(hallpass.Issuer.String())}, ExpirationSeconds: &seconds,
 	}}
 	must(t, cluster.SubResource("token").Create(t.Context(), account, request))
-	tokenFile := filepath.Join(t.TempDir(), "token")
+	tokenFile = filepath.Join(t.TempDir(), "token")
 	must(t, os.WriteFile(tokenFile, []byte(request.Status.Token), 0o600))
+	return tokenFile
+}
 
-	port := make(chan string, 1)
-	server := startReplica(t, func(o *tokenserver.Options) {
-		o.Login = tokenserver.LoginPort{URL: peopleLogin, Listen: "localhost:0", Listening: func(address string) { port <- address }}
-		o.Login.Account.Namespace, o.Login.Account.Name = "hallpass-login", "login"
-	})
-	address := <-port
+// runLogin starts login, which asks at a port of a token server, and returns its address. It ends
+// with the test, or before.
+func runLogin(t *testing.T, tokenFile, port, listen string) (address string, stop func() error) {
+	t.Helper()
 	listening, stopped := make(chan string, 1), make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	go func() {
 		stopped <- login.Run(ctx, login.Options{
-			URL: peopleLogin, REST: hallpass.ControlPlane.AdminConfig(), Namespace: "hallpass-login", Listen: "127.0.0.1:0", OpsListen: "127.0.0.1:0",
-			Server:      login.TokenServer{URL: "https://localhost:" + address[strings.LastIndex(address, ":")+1:], CA: hallpass.CAFile, TokenFile: tokenFile},
+			URL: peopleLogin, REST: hallpass.ControlPlane.AdminConfig(), Namespace: "hallpass-login", Listen: listen, OpsListen: "127.0.0.1:0",
+			Server:      login.TokenServer{URL: "https://localhost:" + port[strings.LastIndex(port, ":")+1:], CA: hallpass.CAFile, TokenFile: tokenFile},
 			Connections: login.Connections{Max: 100, MaxPerSource: 100}, Log: hallpass.Log, Outbound: network.Outbound(),
 			Listening: func(public, _ string) { listening <- public },
 		})
 	}()
-	ca := behindProxy(t, "login.example.com", <-listening)
-	t.Cleanup(func() {
+	stop = sync.OnceValue(func() error {
 		cancel()
-		must(t, <-stopped)
+		return <-stopped
 	})
-	return loginAt{server, ca}
+	t.Cleanup(func() { must(t, stop()) })
+	return <-listening, stop
 }
 
 // browser has cookies, and follows no redirect by itself.
 type browser struct {
 	t      *testing.T
 	client *http.Client
+	// before is called before each request; nil for nothing.
+	before func(*url.URL)
 }
 
 func newBrowser(t *testing.T, at loginAt, provider []byte) *browser {
@@ -266,7 +286,7 @@ func newBrowser(t *testing.T, at loginAt, provider []byte) *browser {
 	roots.AppendCertsFromPEM(provider)
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	client.Jar = jar
-	return &browser{t, client}
+	return &browser{t: t, client: client}
 }
 
 // shown is what a browser got.
@@ -283,6 +303,9 @@ func (b *browser) do(method, address string, form url.Values) shown {
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), method, address, body)
 	must(b.t, err)
+	if b.before != nil {
+		b.before(r.URL)
+	}
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)

@@ -4,12 +4,14 @@
 // Command floor is the least that a token server in Go can cost: a bare net/http server that parses
 // the form and the Basic header, makes one SHA-256 and one comparison in constant time, and one
 // signature over a prepared payload in the ordinary way, and gives an answer of the same bytes as
-// the token server's. If the request has a signature, it verifies that too. It decides nothing,
-// logs nothing, counts nothing and has no time-outs. What Hallpass costs is measured as a ratio to
+// the token server's. If the request has a signature, it verifies that too, and for a code it
+// creates one object at the API server. It decides nothing, logs nothing, counts nothing and has no time-outs. What Hallpass costs is measured as a ratio to
 // it.
 package main
 
 import (
+	"bytes"
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -23,6 +25,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/big"
 	"net/http"
 	"os"
@@ -50,7 +53,8 @@ func run(file, listen, listenTLS, certificate, key string) error {
 	if err != nil {
 		return err
 	}
-	f := &floor{Fixture: fixture}
+	const callers = 16
+	f := &floor{Fixture: fixture, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}}
 	private, err := x509.ParsePKCS8PrivateKey(f.PKCS8)
 	if err != nil {
 		return err
@@ -79,6 +83,7 @@ type floor struct {
 
 	key      crypto.Signer
 	platform crypto.PublicKey
+	client   *http.Client // of the API server
 }
 
 func (f *floor) routes() http.Handler {
@@ -89,6 +94,8 @@ func (f *floor) routes() http.Handler {
 	mux.HandleFunc("POST /federated", f.federated)
 	mux.HandleFunc("POST /exchange", f.exchange(f.Saw))
 	mux.HandleFunc("POST /exchange-verified", f.exchange(f.verify))
+	mux.HandleFunc("POST /redeem", f.redeem)
+	mux.HandleFunc("POST /refresh", f.refresh)
 	mux.HandleFunc("GET /forward-auth", f.forwardAuth)
 	mux.HandleFunc("GET /oauth2/jwks", func(w http.ResponseWriter, _ *http.Request) { public(w, "application/jwk-set+json", f.JWKS) })
 	mux.HandleFunc("GET /.well-known/oauth-authorization-server", func(w http.ResponseWriter, _ *http.Request) {
@@ -151,6 +158,50 @@ func (f *floor) exchange(good func(token string) bool) http.HandlerFunc {
 		}
 		f.issue(w, f.Exchanged, f.ExchangedRest)
 	}
+}
+
+// redeem creates an object at the API server, and issues a token.
+func (f *floor) redeem(w http.ResponseWriter, r *http.Request) {
+	if !f.authenticated(r) || r.Form.Get("code") == "" {
+		http.Error(w, "refused", http.StatusUnauthorized)
+		return
+	}
+	if err := f.create(r.Context()); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	f.issue(w, f.Redeemed, f.RedeemedRest)
+}
+
+// create creates the object of a redemption, and reads the answer.
+func (f *floor) create(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, f.Revocations, bytes.NewReader(f.Redemption))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	response, err := f.client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.ReadAll(response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusCreated {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+// refresh issues a token for a refresh token.
+func (f *floor) refresh(w http.ResponseWriter, r *http.Request) {
+	if !f.authenticated(r) || r.Form.Get("refresh_token") == "" {
+		http.Error(w, "refused", http.StatusUnauthorized)
+		return
+	}
+	f.issue(w, f.Refreshed, f.RefreshedRest)
 }
 
 // sign signs a prepared payload the ordinary way, with randomness.

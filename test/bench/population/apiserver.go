@@ -22,7 +22,8 @@ import (
 
 // APIServer lists the population and delivers what changes of it, as far as the token server asks:
 // the Secrets of the registry and the OAuth2Clients, whole or as a stream (WatchList). Of every
-// other kind it has no object. Reports of use are accepted and forgotten.
+// other kind it has no object. Reports of use are accepted and forgotten. A redemption of a code is
+// accepted, delivered as a change, and listed no more.
 type APIServer struct {
 	population *Population
 	listener   net.Listener
@@ -31,6 +32,9 @@ type APIServer struct {
 	mu       sync.Mutex
 	version  int
 	watchers map[chan event]bool
+	// redeemed are the redemptions that have not been deleted, and redeemers who watches them.
+	redeemed  []*v1alpha1.TokenRevocation
+	redeemers map[chan event]bool
 }
 
 // event is one line of a watch on the Secrets.
@@ -45,7 +49,7 @@ func (p *Population) Serve() (*APIServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &APIServer{population: p, listener: listener, version: 1, watchers: map[chan event]bool{}}
+	s := &APIServer{population: p, listener: listener, version: 1, watchers: map[chan event]bool{}, redeemers: map[chan event]bool{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/namespaces/"+registration.Namespace+"/secrets", s.secrets)
 	mux.HandleFunc("GET /apis/hallpass.dev/v1alpha1/{resource}", s.custom)
@@ -53,9 +57,52 @@ func (p *Population) Serve() (*APIServer, error) {
 	const reports = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/usagereports"
 	mux.HandleFunc("POST "+reports, s.accept)
 	mux.HandleFunc("PUT "+reports+"/{name}", s.accept)
+	mux.HandleFunc("POST "+revocationsPath, s.revoke)
 	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of the benchmark
 	go func() { _ = s.server.Serve(listener) }()
 	return s, nil
+}
+
+const revocationsPath = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/tokenrevocations"
+
+// Revocations is where TokenRevocations are created.
+func (s *APIServer) Revocations() string { return "http://" + s.listener.Addr().String() + revocationsPath }
+
+// revoke creates a TokenRevocation. It does not compare the name with those that exist: servers
+// that are compared redeem the same codes.
+func (s *APIServer) revoke(w http.ResponseWriter, r *http.Request) {
+	var created v1alpha1.TokenRevocation
+	if err := json.NewDecoder(r.Body).Decode(&created); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	created.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TokenRevocation"}
+	created.CreationTimestamp = metav1.Now()
+	s.mu.Lock()
+	s.version++
+	created.ResourceVersion, created.UID = strconv.Itoa(s.version), types.UID(strconv.Itoa(s.version))
+	if strings.HasPrefix(created.Name, "redeemed-") {
+		s.redeemed = append(s.redeemed, &created)
+		for watcher := range s.redeemers {
+			watcher <- event{"ADDED", &created}
+		}
+	}
+	s.mu.Unlock()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(created) //nolint:errchkjson // as below
+}
+
+// DeleteRedemptions deletes all redemptions, as the manager does when their codes have expired.
+func (s *APIServer) DeleteRedemptions() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, object := range s.redeemed {
+		for watcher := range s.redeemers {
+			watcher <- event{"DELETED", object}
+		}
+	}
+	s.redeemed = nil
 }
 
 // Stop ends it at once.
@@ -105,7 +152,7 @@ func (s *APIServer) secrets(w http.ResponseWriter, r *http.Request) {
 		if err := yield(secret); err != nil {
 			return err
 		}
-		if err := s.machines(yield); err != nil {
+		if err := s.others(yield); err != nil {
 			return err
 		}
 		for _, c := range s.population.all() {
@@ -119,16 +166,22 @@ func (s *APIServer) secrets(w http.ResponseWriter, r *http.Request) {
 		}
 		return nil
 	}
-	changes := make(chan event, 1<<10)
-	s.mu.Lock()
-	s.watchers[changes] = true
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.watchers, changes)
-		s.mu.Unlock()
-	}()
+	changes, leave := s.watch(s.watchers)
+	defer leave()
 	deliver(w, r, metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, objects, changes)
+}
+
+// watch adds a watcher.
+func (s *APIServer) watch(watchers map[chan event]bool) (changes chan event, leave func()) {
+	changes = make(chan event, 1<<14)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	watchers[changes] = true
+	return changes, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(watchers, changes)
+	}
 }
 
 // kinds are the kinds of our group by their resources.
@@ -144,6 +197,12 @@ func (s *APIServer) custom(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	meta := metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: kind}
+	var changes chan event
+	if kind == "TokenRevocation" {
+		var leave func()
+		changes, leave = s.watch(s.redeemers)
+		defer leave()
+	}
 	deliver(w, r, meta, func(yield func(any) error) error {
 		if kind != "OAuth2Client" {
 			return nil
@@ -156,7 +215,7 @@ func (s *APIServer) custom(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		return nil
-	}, nil)
+	}, changes)
 }
 
 // accept answers a write with what was written, under the next version.
@@ -222,18 +281,29 @@ func (s *APIServer) keys() (*corev1.Secret, error) {
 	return secret(Client{}.meta(registration.Namespace, registration.KeysSecretName, "keys"), registration.KeysSecretType, data), nil
 }
 
-// machines delivers the records that Machines need.
-func (s *APIServer) machines(yield func(any) error) error {
-	if s.population.Machines == nil {
-		return nil
+// others delivers the records that Machines and People need.
+func (s *APIServer) others(yield func(any) error) error {
+	var records []*corev1.Secret
+	if machines := s.population.Machines; machines != nil {
+		more, err := machines.records()
+		if err != nil {
+			return err
+		}
+		records = append(records, more...)
 	}
-	records, err := s.population.Machines.records()
+	if people := s.population.People; people != nil {
+		more, err := people.records()
+		if err != nil {
+			return err
+		}
+		records = append(records, more...)
+	}
 	for _, record := range records {
-		if err == nil {
-			err = yield(record)
+		if err := yield(record); err != nil {
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 func (s *APIServer) secretOf(c Client) (*corev1.Secret, error) {

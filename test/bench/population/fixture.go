@@ -37,6 +37,14 @@ type Fixture struct {
 	// ExchangedRest what the answer has after that token.
 	Exchanged     string `json:"exchanged"`
 	ExchangedRest string `json:"exchangedRest"`
+	// Redeemed and Refreshed are the same of tokens for a code and for a refresh token.
+	Redeemed      string `json:"redeemed"`
+	RedeemedRest  string `json:"redeemedRest"`
+	Refreshed     string `json:"refreshed"`
+	RefreshedRest string `json:"refreshedRest"`
+	// Revocations is where an object is created for each code, and Redemption that object.
+	Revocations string `json:"revocations"`
+	Redemption  []byte `json:"redemption"`
 	// Check is the answer to Envoy about a token that was seen before, a CheckResponse.
 	Check []byte `json:"check"`
 }

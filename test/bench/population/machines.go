@@ -77,10 +77,14 @@ func repositoryOf(i int) string { return strconv.Itoa(1316584243 + i) }
 
 // all are the clients of the population.
 func (p *Population) all() []Client {
-	if p.Machines == nil {
-		return p.Clients
+	all := p.Clients
+	if p.Machines != nil {
+		all = slices.Concat(all, p.Machines.Jobs, p.Machines.Gateways)
 	}
-	return slices.Concat(p.Clients, p.Machines.Jobs, p.Machines.Gateways)
+	if p.People != nil {
+		all = slices.Concat(all, p.People.Portals)
+	}
+	return all
 }
 
 // JWT is the JWT of a job, which is given by its number, as GitHub documents it.

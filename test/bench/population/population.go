@@ -31,6 +31,8 @@ type Population struct {
 	Clients []Client
 	// Machines are further clients; nil unless AddMachines was called.
 	Machines *Machines
+	// People are further clients; nil unless AddPeople was called.
+	People *People
 }
 
 // Client is one of them.
@@ -43,6 +45,8 @@ type Client struct {
 	// federated is set for a job, and exchanges for a gateway.
 	federated *oauth2.Federated
 	exchanges bool
+	// codes is set for a portal.
+	codes *oauth2.Codes
 }
 
 // newClient is a client by its number and that of its namespace.
@@ -94,6 +98,10 @@ func (c Client) Registration() registration.Registration {
 	if c.exchanges {
 		registered.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange
 		registered.Access = []oauth2.Access{{Resource: apiName, Scopes: scopes()}}
+	}
+	if c.codes != nil {
+		registered.GrantTypes, registered.Codes, registered.DefaultResource = oauth2.AuthorizationCode, c.codes, officeName
+		registered.Access = []oauth2.Access{{Resource: officeName, Scopes: scopes()}}
 	}
 	return registration.Registration{Client: registered}
 }

@@ -46,7 +46,7 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	world.Main(world.Options{}, func(ctx context.Context, w *world.World) (_ int, err error) {
+	world.Main(world.Options{Installation: installation.Options{LoginURL: loginURL}}, func(ctx context.Context, w *world.World) (_ int, err error) {
 		plane, cluster, hallpass = w.Plane, w.Cluster, w.Hallpass
 		if program, err = installation.Program(ctx, "../../..", "tokenserver"); err != nil {
 			return 0, err
@@ -61,6 +61,8 @@ func TestMain(m *testing.M) {
 // replica is a token server process.
 type replica struct {
 	address, ops, kubeconfig, log string
+	// login is the address of the port for login; empty for none.
+	login string
 	command                       *exec.Cmd
 	// began is when the process was started, and ready how long it took to be ready.
 	began time.Time
@@ -88,8 +90,12 @@ func (r *replica) start(t *testing.T) {
 	log, err := os.OpenFile(r.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	must(t, err)
 	defer func() { _ = log.Close() }()
-	r.command = exec.Command(program, "--issuer="+hallpass.Issuer.String(), "--kubeconfig="+r.kubeconfig, "--listen="+r.address, "--ops-listen="+r.ops, //nolint:noctx // ended by kill
-		"--require-https=false", "--client-rate=5000", "--shutdown-lag=0s")
+	var more []string
+	if r.login != "" {
+		more = []string{"--login-url=" + loginURL, "--login-listen=" + r.login}
+	}
+	r.command = exec.Command(program, append(more, "--issuer="+hallpass.Issuer.String(), "--kubeconfig="+r.kubeconfig, "--listen="+r.address, "--ops-listen="+r.ops, //nolint:noctx // ended by kill
+		"--require-https=false", "--client-rate=5000", "--shutdown-lag=0s")...)
 	limit, err := installation.MemoryLimit(filepath.Join("..", "..", ".."), "tokenserver")
 	must(t, err)
 	r.command.Env = append(os.Environ(), limit)
