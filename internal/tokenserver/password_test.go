@@ -160,7 +160,9 @@ func TestOtherPasswordsAreRefused(t *testing.T) {
 			answer: `"error":"unauthorized_client"`, reason: oauth2.ReasonGrantTypeNotAllowed,
 		},
 		"a Basic header beside it": {
-			call:   func(w accountWorld) call { return call{basic: reporting, body: byPassword(workerAccount, w.sign(w.signer, "", nil))} },
+			call: func(w accountWorld) call {
+				return call{basic: reporting, body: byPassword(workerAccount, w.sign(w.signer, "", nil))}
+			},
 			answer: several, reason: oauth2.ReasonSeveralMethods,
 		},
 		"a client_secret beside it": {

@@ -204,7 +204,10 @@ func (w *peopleWorld) fetch(id string, form url.Values) (int, tokens) {
 }
 
 // answer sends a token request with these parameters alone.
-func (w *peopleWorld) answer(body string) (int, tokens) { w.t.Helper(); return w.answerTo(call{body: body}) }
+func (w *peopleWorld) answer(body string) (int, tokens) {
+	w.t.Helper()
+	return w.answerTo(call{body: body})
+}
 
 func (w *peopleWorld) answerTo(c call) (int, tokens) {
 	w.t.Helper()

@@ -282,8 +282,8 @@ func TestTheSubjectClaimIsImmutableWithoutALogin(t *testing.T) {
 		login   v1alpha1.IssuerLoginSpec
 		refused bool
 	}{
-		"a login is added":                     {plain, loginOf("corp"), false},
-		"a login with another claim is added":  {plain, byClaim.Spec.Login, true},
+		"a login is added":                      {plain, loginOf("corp"), false},
+		"a login with another claim is added":   {plain, byClaim.Spec.Login, true},
 		"a login with another claim is removed": {byClaim, v1alpha1.IssuerLoginSpec{}, true},
 	} {
 		changed := c.of.DeepCopy()

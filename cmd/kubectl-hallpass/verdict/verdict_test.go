@@ -74,18 +74,18 @@ func TestOfClient(t *testing.T) {
 			c.Status.Conditions = []metav1.Condition{v1alpha1.ClientIDConflict("x")}
 		}, verdict.Request{}, "ClientIDConflict", "is taken", ""},
 		"a login that is missing beside its own tokens": {withLogin(v1alpha1.LoginNotInstalled(), v1alpha1.GrantClientCredentials), verdict.Request{}, "", "with scope read", "People cannot log in for it: This installation has no login"},
-		"a redirect beside its own tokens": {withLogin(v1alpha1.RedirectNotAllowed("https://a.test", 0), v1alpha1.GrantJWTBearer), verdict.Request{}, "", "with scope read", "People cannot log in for it: The OAuth2Policies"},
-		"the issuer of logins beside its own tokens": {withLogin(v1alpha1.LoginIssuerNotFound("corp"), v1alpha1.GrantClientCredentials), verdict.Request{}, "", "with scope read", "People cannot log in for it"},
+		"a redirect beside its own tokens":              {withLogin(v1alpha1.RedirectNotAllowed("https://a.test", 0), v1alpha1.GrantJWTBearer), verdict.Request{}, "", "with scope read", "People cannot log in for it: The OAuth2Policies"},
+		"the issuer of logins beside its own tokens":    {withLogin(v1alpha1.LoginIssuerNotFound("corp"), v1alpha1.GrantClientCredentials), verdict.Request{}, "", "with scope read", "People cannot log in for it"},
 		"the issuer of its own JWTs": {func(c *v1alpha1.OAuth2Client) {
 			withLogin(v1alpha1.LoginIssuerNotFound("corp"), v1alpha1.GrantClientCredentials)(c)
 			c.Spec.Authentication.Method = v1alpha1.ByFederatedToken
 		}, verdict.Request{}, "IssuerNotFound", "no OAuth2TrustedIssuer", ""},
 		"a login that is missing alone": {withLogin(v1alpha1.LoginNotInstalled()), verdict.Request{}, "LoginNotAvailable", "no login", ""},
-		"not handled":     {func(c *v1alpha1.OAuth2Client) { c.Status = v1alpha1.OAuth2ClientStatus{} }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
-		"changed since":   {func(c *v1alpha1.OAuth2Client) { c.Generation = 2 }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
-		"being deleted":   {func(c *v1alpha1.OAuth2Client) { c.DeletionTimestamp = new(metav1.NewTime(now)) }, verdict.Request{}, "ClientDeleted", "deleted", ""},
-		"no scope at all": {func(c *v1alpha1.OAuth2Client) { c.Status.Grants = nil }, verdict.Request{}, "", "without scopes", ""},
-		"nothing granted": {func(c *v1alpha1.OAuth2Client) { c.Status.Grants[0].Scopes = c.Status.Grants[0].Scopes[1:] }, verdict.Request{}, "NotAllowedByPolicy", "admin", ""},
+		"not handled":                   {func(c *v1alpha1.OAuth2Client) { c.Status = v1alpha1.OAuth2ClientStatus{} }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
+		"changed since":                 {func(c *v1alpha1.OAuth2Client) { c.Generation = 2 }, verdict.Request{}, "Progressing", "not handled", "kubectl hallpass wait"},
+		"being deleted":                 {func(c *v1alpha1.OAuth2Client) { c.DeletionTimestamp = new(metav1.NewTime(now)) }, verdict.Request{}, "ClientDeleted", "deleted", ""},
+		"no scope at all":               {func(c *v1alpha1.OAuth2Client) { c.Status.Grants = nil }, verdict.Request{}, "", "without scopes", ""},
+		"nothing granted":               {func(c *v1alpha1.OAuth2Client) { c.Status.Grants[0].Scopes = c.Status.Grants[0].Scopes[1:] }, verdict.Request{}, "NotAllowedByPolicy", "admin", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := ready()

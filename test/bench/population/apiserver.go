@@ -66,7 +66,9 @@ func (p *Population) Serve() (*APIServer, error) {
 const revocationsPath = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/tokenrevocations"
 
 // Revocations is where TokenRevocations are created.
-func (s *APIServer) Revocations() string { return "http://" + s.listener.Addr().String() + revocationsPath }
+func (s *APIServer) Revocations() string {
+	return "http://" + s.listener.Addr().String() + revocationsPath
+}
 
 // revoke creates a TokenRevocation. It does not compare the name with those that exist: servers
 // that are compared redeem the same codes.

@@ -62,8 +62,8 @@ func TestMain(m *testing.M) {
 type replica struct {
 	address, ops, kubeconfig, log string
 	// login is the address of the port for login; empty for none.
-	login string
-	command                       *exec.Cmd
+	login   string
+	command *exec.Cmd
 	// began is when the process was started, and ready how long it took to be ready.
 	began time.Time
 	ready time.Duration
