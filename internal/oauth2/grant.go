@@ -46,7 +46,7 @@ func ParseTokenRequest(form Form) (TokenRequest, error) {
 	case form.Get("grant_type") == GrantPassword:
 		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant,
 			"the grant type password is not supported, because it gives the password of a person to a program (RFC 9700 section 2.4); "+
-				"docs/migrate.md of Hallpass says what to use: client_credentials, or a login of the person")
+				"for what to use instead, client_credentials or a login of the person, see docs/migrate.md of Hallpass")
 	default:
 		return TokenRequest{}, Refuse(UnsupportedGrantType, ReasonUnsupportedGrant,
 			"this grant type is not supported: clients authenticate as themselves, without the login of a person; send grant_type=client_credentials")

@@ -71,8 +71,8 @@ type memory struct {
 	keysAsked int
 	revoked   revocation.State
 	epochs    []revocation.Selector
-	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed. live
-	// bounds how many there are.
+	// sealing are the sealing keys, and redeemed the attempts by which codes were redeemed.
+	// live bounds how many there are.
 	sealing  seal.Ring
 	redeemed map[string]string
 	live     revocation.Redemptions

@@ -31,8 +31,8 @@ type Config struct {
 	// TokenByGet lets the token endpoint answer GET too, with credentials in the Authorization
 	// header only.
 	TokenByGet bool
-	// PasswordGrant lets the token of a service account be sent as the password of the grant type
-	// password.
+	// PasswordGrant lets the token of a service account be sent as the password of the grant
+	// type password.
 	PasswordGrant bool
 	// ClientRate is how many tokens a second one client may fetch; zero means
 	// DefaultClientRate.

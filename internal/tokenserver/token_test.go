@@ -143,7 +143,7 @@ func refusals(w *world) map[string]refusal {
 		"another grant type": {
 			call{basic: reporting, body: "grant_type=password&username=a&password=b"},
 			400,
-			`{"error":"unsupported_grant_type","error_description":"the grant type password is not supported, because it gives the password of a person to a program (RFC 9700 section 2.4); docs/migrate.md of Hallpass says what to use: client_credentials, or a login of the person"}`, oauth2.ReasonUnsupportedGrant, nil,
+			`{"error":"unsupported_grant_type","error_description":"the grant type password is not supported, because it gives the password of a person to a program (RFC 9700 section 2.4); for what to use instead, client_credentials or a login of the person, see docs/migrate.md of Hallpass"}`, oauth2.ReasonUnsupportedGrant, nil,
 		},
 		"a grant type that no standard has": {
 			call{basic: reporting, body: "grant_type=windows"},

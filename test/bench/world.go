@@ -182,10 +182,11 @@ func (w *world) startTokenServer(ctx context.Context, program, name string, over
 	return p, answers(ctx, http.DefaultClient, p.ops+"/readyz")
 }
 
-// servingPeople are the flags by which a token server redeems codes; none for one that does not know
-// them.
+// servingPeople are the flags by which a token server redeems codes; none for one that does not
+// know them.
 func servingPeople(ctx context.Context, program string) ([]string, error) {
-	usage, _ := exec.CommandContext(ctx, program, "--help").CombinedOutput() // which ends with an error
+	// which ends with an error
+	usage, _ := exec.CommandContext(ctx, program, "--help").CombinedOutput()
 	if !bytes.Contains(usage, []byte("-login-url")) {
 		return nil, nil
 	}

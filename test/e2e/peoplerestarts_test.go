@@ -19,7 +19,7 @@ import (
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 )
 
-// All processes are started anew before each step of a login, and it goes on: what is known of it
+// All processes are started anew before each step of a login, and it continues: what is known of it
 // is in the browser, in the client and in the API server.
 func TestALoginOutlivesRestarts(t *testing.T) {
 	if testing.Short() {
@@ -29,8 +29,8 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	const namespace = "people-restarts"
 	makeNamespace(t, namespace, nil)
 	policy := policyOf(namespace, func(spec *v1alpha1.OAuth2PolicySpec) {
-		spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode}
-		spec.AuthenticationMethods = []v1alpha1.AuthenticationMethod{v1alpha1.ByNone}
+		spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantAuthorizationCode}
+		spec.AuthenticationMethods = []v1alpha1.AuthenticationMethod{v1alpha1.ByClientSecret, v1alpha1.ByNone}
 		spec.RedirectURIs = []v1alpha1.RedirectURIPattern{"http://127.0.0.1/*"}
 	})
 	must(t, cluster.Create(t.Context(), policy))

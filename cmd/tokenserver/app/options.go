@@ -67,7 +67,8 @@ type Options struct {
 	IntrospectionClientCAFile string
 	// RequireHTTPS false serves plain HTTP.
 	RequireHTTPS bool
-	// Aliases are further paths of endpoints, and TokenByGet lets the token endpoint answer GET.
+	// Aliases are further paths of endpoints, and TokenByGet lets the token endpoint answer
+	// GET.
 	Aliases    tokenserver.Aliases
 	TokenByGet bool
 	// PasswordGrant serves the grant type password, for tokens of service accounts.

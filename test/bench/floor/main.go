@@ -5,8 +5,8 @@
 // the form and the Basic header, makes one SHA-256 and one comparison in constant time, and one
 // signature over a prepared payload in the ordinary way, and gives an answer of the same bytes as
 // the token server's. If the request has a signature, it verifies that too, and for a code it
-// creates one object at the API server. It decides nothing, logs nothing, counts nothing and has no time-outs. What Hallpass costs is measured as a ratio to
-// it.
+// creates one object at the API server. It decides nothing, logs nothing, counts nothing and has no
+// time-outs. What Hallpass costs is measured as a ratio to it.
 package main
 
 import (
