@@ -9,39 +9,31 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/hallpass-dev/hallpass/test/kit/installation"
+	"github.com/hallpass-dev/hallpass/test/kit/keycloak"
 )
 
 const (
-	keycloakVersion = "26.7.3"
-	keycloakRealm   = "/realms/bench/protocol/openid-connect/token"
+	keycloakRealm = "/realms/bench/protocol/openid-connect/token"
 	// keycloakWarm is how many requests of each kind let the JVM compile what they use.
 	keycloakWarm = 20_000
 	// keycloakLimit is how long it may take to create its database and to serve.
 	keycloakLimit = 5 * time.Minute
-	mavenPlugin   = "org.apache.maven.plugins:maven-dependency-plugin:3.11.0:unpack"
-	keycloakBuild = "kc.sh build --db=dev-file"
-	keycloakStart = "kc.sh start --optimized --cache=local"
 )
 
 // startKeycloak starts Keycloak in production mode with an embedded database, with the realm and
 // the client of a folder, and warms it up. Maven fetches its distribution.
 func (w *world) startKeycloak(ctx context.Context, sources string) error {
-	_, noMaven := exec.LookPath("mvn")
-	_, noJava := exec.LookPath("java")
-	if missing := errors.Join(noMaven, noJava); missing != nil {
+	if missing := keycloak.Missing(); missing != nil {
 		w.print("Keycloak is left out: %v\n", missing)
 		return nil
 	}
-	kc, err := w.unpackKeycloak(ctx, sources)
+	kc, err := keycloak.Install(ctx, w.dir, sources)
 	if err != nil {
 		return err
 	}
@@ -49,17 +41,16 @@ func (w *world) startKeycloak(ctx context.Context, sources string) error {
 	if err != nil {
 		return err
 	}
-	host, err := url.Parse("http://" + address)
+	arguments, err := keycloak.Arguments(address, "http://"+address)
 	if err != nil {
 		return err
 	}
 	began := time.Now()
-	p, err := launch(ctx, w.dir, "keycloak", nil, kc, "start", "--optimized", "--cache=local", "--import-realm", "--http-enabled=true",
-		"--http-host="+host.Hostname(), "--http-port="+host.Port(), "--hostname="+host.String())
+	p, err := launch(ctx, w.dir, "keycloak", nil, append([]string{kc}, arguments...)...)
 	if err != nil {
 		return err
 	}
-	p.plain = host.String()
+	p.plain = "http://" + address
 	w.processes = append(w.processes, p)
 	if p.pid, err = child(ctx, p.pid, "java"); err != nil {
 		return err
@@ -80,37 +71,8 @@ func (w *world) startKeycloak(ctx context.Context, sources string) error {
 		return err
 	}
 	w.print("keycloak %s: %s, %s, over HTTP, default heap, one client; its first token %.1f s after the start (with the import of the realm), "+
-		"then %.1f MiB resident, then warmed up with %d requests of each kind\n", keycloakVersion, keycloakBuild, keycloakStart, ready.Seconds(), idle, keycloakWarm)
+		"then %.1f MiB resident, then warmed up with %d requests of each kind\n", keycloak.Version, keycloak.Build, keycloak.Start, ready.Seconds(), idle, keycloakWarm)
 	return nil
-}
-
-// unpackKeycloak makes an installation that is built for production, and returns its program.
-func (w *world) unpackKeycloak(ctx context.Context, sources string) (kc string, err error) {
-	run := func(name string, arguments ...string) error {
-		command := exec.CommandContext(ctx, name, arguments...)
-		// without a project, the plugin of Maven writes its marks into the working
-		// directory
-		command.Dir = w.dir
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("set up Keycloak: %s: %w: %s", name, err, output)
-		}
-		return nil
-	}
-	err = run("mvn", "--batch-mode", "--quiet", mavenPlugin, "-Dartifact=org.keycloak:keycloak-quarkus-dist:"+keycloakVersion+":zip",
-		"-DoutputDirectory="+w.file("keycloak-dist"))
-	if err != nil {
-		return "", err
-	}
-	home := filepath.Join(w.file("keycloak-dist"), "keycloak-"+keycloakVersion)
-	if err := os.CopyFS(filepath.Join(home, "data", "import"), os.DirFS(sources)); err != nil {
-		return "", fmt.Errorf("copy the realm: %w", err)
-	}
-	kc = filepath.Join(home, "bin", "kc.sh")
-	// the unpacked file may have lost its mode
-	if err := os.Chmod(kc, 0o700); err != nil {
-		return "", err
-	}
-	return kc, run(kc, "build", "--db=dev-file")
 }
 
 // warmKeycloak sends requests of each kind that is measured.

@@ -59,7 +59,8 @@ func run(ctx context.Context) error {
 	return nil
 }
 
-// newServer is an MCP server whose tool whoami names the client that calls.
+// newServer is an MCP server whose tool whoami names the client that calls, and the person for whom
+// it calls.
 func newServer() *mcp.Server {
 	server := mcp.NewServer(&mcp.Implementation{Name: "whoami", Version: "1.0.0"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Names the caller"}, whoami)
@@ -67,11 +68,17 @@ func newServer() *mcp.Server {
 }
 
 func whoami(_ context.Context, call *mcp.CallToolRequest, _ struct{}) (*mcp.CallToolResult, any, error) {
-	client := call.Extra.Header.Get("X-Auth-Client-Id") // the proxy's, which no caller can set
+	// the proxy's, which no caller can set
+	client, person := call.Extra.Header.Get("X-Auth-Client-Id"), call.Extra.Header.Get("X-Auth-User")
 	if token := call.Extra.TokenInfo; token != nil {
-		client = token.UserID
+		client, _ = token.Extra["client"].(string)
+		person, _ = token.Extra["person"].(string)
 	}
-	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: "you are " + client}}}, nil, nil
+	text := "you are " + client
+	if person != "" {
+		text += ", for " + person
+	}
+	return &mcp.CallToolResult{Content: []mcp.Content{&mcp.TextContent{Text: text}}}, nil, nil
 }
 
 // verifier verifies tokens of an issuer that are for this server.
@@ -99,13 +106,20 @@ func verifier(ctx context.Context, issuer, resource string) (auth.TokenVerifier,
 			return nil, fmt.Errorf("%w: %w", auth.ErrInvalidToken, err)
 		}
 		var claims struct {
-			ClientID string `json:"client_id"`
-			Scope    string `json:"scope"`
+			ClientID    string `json:"client_id"`
+			Scope       string `json:"scope"`
+			Subject     string `json:"sub"`
+			SubjectType string `json:"sub_type"`
 		}
 		if err := token.Claims(&claims); err != nil || headerType(raw) != "at+jwt" || claims.ClientID == "" {
 			return nil, fmt.Errorf("%w: it is no access token", auth.ErrInvalidToken)
 		}
-		return &auth.TokenInfo{UserID: claims.ClientID, Scopes: strings.Fields(claims.Scope), Expiration: token.Expiry}, nil
+		extra := map[string]any{"client": claims.ClientID}
+		if claims.SubjectType == "user" {
+			extra["person"] = claims.Subject
+		}
+		// UserID ties a session to its caller: the person, or the client that acts for itself
+		return &auth.TokenInfo{UserID: claims.Subject, Scopes: strings.Fields(claims.Scope), Expiration: token.Expiry, Extra: extra}, nil
 	}, nil
 }
 

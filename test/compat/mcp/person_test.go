@@ -12,6 +12,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
+	"github.com/hallpass-dev/hallpass/test/kit/packages"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
@@ -19,7 +20,7 @@ import (
 // test signs in its place, and calls a tool.
 func TestAnSDKActsForAPerson(t *testing.T) {
 	t.Parallel()
-	lock := versions(t)
+	lock := packages.SDKs(t)
 	for _, s := range []sdk{
 		{name: "TypeScript", version: lock["@modelcontextprotocol/client"], provider: "CrossAppAccessProvider", client: bySecret, start: node("2", "person")},
 		{name: "Python", version: lock["mcp 2"], provider: "IdentityAssertionOAuthProvider", client: bySecret, start: python("2", "person")},
@@ -30,7 +31,7 @@ func TestAnSDKActsForAPerson(t *testing.T) {
 			w.serveVerifying(t)
 			w.vouchForPerson(t)
 			output, err := run(t, s.start(t, w))
-			if err != nil || !strings.Contains(output, "you are "+s.client+"\n") {
+			if err != nil || !strings.Contains(output, "you are "+s.client+", for user:corp:00u1\n") {
 				t.Fatalf("the tool is not called: %v: %s\nthe audit log:\n%s", err, output, w.hallpass.Audit)
 			}
 			if log := w.hallpass.Audit.String(); !strings.Contains(log, `"sub":"user:corp:00u1"`) || !strings.Contains(log, `"subject_jti":"jag-1"`) {

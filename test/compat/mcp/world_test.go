@@ -26,6 +26,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/jws"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
+	"github.com/hallpass-dev/hallpass/test/kit/packages"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
@@ -261,7 +262,7 @@ func (w *scene) serveBehindNginx(t *testing.T) {
 	t.Helper()
 	const nginx = "/usr/sbin/nginx"
 	if _, err := os.Stat(nginx); err != nil {
-		missing(t, "nginx")
+		packages.Missing(t, "nginx")
 	}
 	upstream := world.FreeAddress(t)
 	w.serve(t, upstream)

@@ -34,6 +34,8 @@ const (
 	RegistryNamespace  = "hallpass-registry"
 	ManagerAccount     = "hallpass-manager"
 	TokenServerAccount = "hallpass-tokenserver"
+	LoginNamespace     = "hallpass-login"
+	LoginAccount       = "hallpass-login"
 	// ProtectedLabel is the label that grants and policies may select namespaces by, beside the
 	// one of their names.
 	ProtectedLabel  = "example.com/team"

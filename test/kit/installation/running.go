@@ -94,6 +94,9 @@ type Options struct {
 	IssuerFetcher issuerkeys.Fetcher
 	// LoginURL is the origin of login; empty for none.
 	LoginURL string
+	// LoginListen is the address of the port at which the token server answers login; empty
+	// serves no persons.
+	LoginListen string
 }
 
 var quiet sync.Once //nolint:gochecknoglobals // of a logger that is global itself
@@ -198,13 +201,17 @@ func (r *Running) StartTokenServer(ctx context.Context) error {
 	}
 	r.Ops = ""
 	listening := make(chan string, 1)
+	var login tokenserver.LoginPort
+	if r.options.LoginListen != "" {
+		login = tokenserver.LoginPort{URL: r.LoginURL, Listen: r.options.LoginListen, Account: oauth2.ObjectName{Namespace: LoginNamespace, Name: LoginAccount}}
+	}
 	r.stopServer = background(ctx, func(ctx context.Context) error {
 		return tokenserver.Run(ctx, tokenserver.Options{
 			Issuer: r.Issuer, REST: config, RegistryNamespace: RegistryNamespace,
 			Listen: "localhost:" + r.port, OpsListen: "127.0.0.1:0",
 			CertFile: r.certificate.CertFile, KeyFile: r.certificate.KeyFile, RequireHTTPS: true, Log: r.Log,
-			UsageInterval: r.options.UsageInterval,
-			Listening:     func(_, ops string) { listening <- ops },
+			UsageInterval: r.options.UsageInterval, Login: login,
+			Listening: func(_, ops string) { listening <- ops },
 		})
 	})
 	return Wait(ctx, "the token server is ready", func() (bool, error) {
