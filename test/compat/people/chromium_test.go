@@ -37,7 +37,7 @@ func logInWithChromium(t *testing.T, s *scene) {
 				c.withoutScript()
 			}
 			c.Do(chromedp.Navigate("https://portal.example.com/"))
-			c.see("Portal of the shop")
+			c.see(s.namespace + ".web")
 			c.see("Read your orders")
 			if wide, err := chromedp.Run(c, chromedp.Evaluate[int](`document.documentElement.scrollWidth`)); err != nil || wide > 390 {
 				t.Errorf("the page is %d pixels wide on a screen of 390: %v", wide, err)

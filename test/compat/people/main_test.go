@@ -29,7 +29,6 @@ import (
 )
 
 const (
-	root     = "../../.."
 	loginURL = "https://login.example.com"
 	// webBack and nativeBack are where clients are sent their codes.
 	webBack    = "https://portal.example.com/callback"
@@ -39,6 +38,7 @@ const (
 // What all tests of this package share: an installation with login, and the example provider of
 // zitadel/oidc.
 var (
+	root    string
 	network = &issuers.Network{}
 	shared  *world.World
 	zitadel *people.Provider
@@ -48,6 +48,9 @@ var (
 
 func TestMain(m *testing.M) {
 	address, err := installation.FreeAddress()
+	if err == nil {
+		root, err = world.Root()
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -140,7 +143,6 @@ apiVersion: hallpass.dev/v1alpha1
 kind: OAuth2Client
 metadata: {name: web, namespace: NAMESPACE}
 spec:
-  displayName: Portal of the shop
   grantTypes: [AuthorizationCode]
   redirectURIs: ["https://portal.example.com/callback"]
   refreshTokens: {lifetime: 8h}
@@ -158,7 +160,7 @@ spec:
   loginIssuerName: PROVIDER
   access: [{resourceNamespace: NAMESPACE-api, resourceName: api, scopes: [orders.read]}]
 `)
-	s.trust(t)
+	s.trust(t, provider.Name)
 	s.await(t)
 	must(t, installation.Kubectl(t.Context(), shared.Plane, "wait", "hpc", "server", "--for=condition=Ready", "--timeout=3m", "--namespace", namespace+"-api"))
 	s.server = s.secret(t, namespace+"-api", "server")
@@ -173,8 +175,8 @@ func (s *scene) await(t *testing.T) {
 	}
 }
 
-// trust has the provider trusted.
-func (s *scene) trust(t *testing.T) {
+// trust has the provider trusted. Secret names the Secret with the client secret there.
+func (s *scene) trust(t *testing.T, secret string) {
 	t.Helper()
 	ca, err := json.Marshal(people.CA())
 	must(t, err)
@@ -189,7 +191,7 @@ spec:
   caBundle: `+string(ca)+`
   namespaces:
   - from: {namespaces: [NAMESPACE]}
-  login: {clientID: hallpass, clientSecretRef: {name: PROVIDER}}
+  login: {clientID: hallpass, clientSecretRef: {name: `+secret+`}}
 `)
 	must(t, installation.Kubectl(t.Context(), shared.Plane, "wait", "hpi", s.provider.Name, "--for=condition=Ready", "--timeout=3m"))
 }

@@ -5,6 +5,7 @@ package people_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/hallpass-dev/hallpass/test/kit/keycloak"
 	"github.com/hallpass-dev/hallpass/test/kit/packages"
 	"github.com/hallpass-dev/hallpass/test/kit/people"
+	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
 
 // TestPeopleOfOIDCProvider logs a person in at the provider of npm's oidc-provider.
@@ -50,13 +52,16 @@ func TestPeopleOfKeycloak(t *testing.T) {
 func logInAt(t *testing.T, s *scene) {
 	t.Helper()
 	t.Run("with another client secret", func(t *testing.T) {
-		s.setProviderSecret(t, "another")
-		config, _ := s.config(t, "web", webBack)
-		to, page := people.NewBrowser(t, network).Walk(s.authorization(config, oauth2.GenerateVerifier()), webBack, s.provider)
-		if to != nil || page.Title() != "Sign-in at your identity provider is not set up correctly" {
-			t.Errorf("the person gets to %v, and sees %d %s", to, page.Status, page.Body)
-		}
-		s.setProviderSecret(t, "provider-secret")
+		s.apply(t, `
+apiVersion: v1
+kind: Secret
+metadata: {name: PROVIDER-wrong, namespace: hallpass-login}
+stringData: {client_secret: another}
+`)
+		s.trust(t, s.provider.Name+"-wrong")
+		s.logsIn(t, false, "Sign-in at your identity provider is not set up correctly")
+		s.trust(t, s.provider.Name)
+		s.logsIn(t, true, "")
 	})
 	for client, back := range map[string]string{"web": webBack, "native": nativeBack} {
 		t.Run(client, func(t *testing.T) {
@@ -92,15 +97,14 @@ func logInAt(t *testing.T, s *scene) {
 	}
 }
 
-// setProviderSecret replaces the client secret at the provider.
-func (s *scene) setProviderSecret(t *testing.T, secret string) {
+// logsIn waits until a person gets to the client, or to a page with a title instead.
+func (s *scene) logsIn(t *testing.T, is bool, title string) {
 	t.Helper()
-	s.apply(t, `
-apiVersion: v1
-kind: Secret
-metadata: {name: PROVIDER, namespace: hallpass-login}
-stringData: {client_secret: `+secret+`}
-`)
+	config, _ := s.config(t, "web", webBack)
+	world.Eventually(t, fmt.Sprintf("a person gets to the client: %t, to a page: %q", is, title), func() bool {
+		to, last := people.NewBrowser(t, network).Walk(s.authorization(config, oauth2.GenerateVerifier()), webBack, s.provider)
+		return (to != nil) == is && last.Title() == title
+	})
 }
 
 // config is a client of x/oauth2, which trusts the token server.
