@@ -51,7 +51,9 @@ func newAgents(t *testing.T) *agents {
 
 func makeAgents(t *testing.T) *agents {
 	t.Helper()
-	a := &agents{scene: zitadelScene(t), url: "http://" + world.FreeAddress(t) + "/mcp"}
+	_, port, err := net.SplitHostPort(world.FreeAddress(t))
+	must(t, err)
+	a := &agents{scene: zitadelScene(t), url: "https://localhost:" + port + "/mcp"}
 	client := `
 apiVersion: hallpass.dev/v1alpha1
 kind: OAuth2Client
@@ -96,13 +98,15 @@ spec:
 // documentClient is a client_id by a metadata document.
 const documentClient = "https://agent.example.com/client.json"
 
-// serve starts the MCP server of docs/mcp with a verifier of its own.
+// serve starts the MCP server of docs/mcp with a verifier of its own, and with the certificate of
+// the token server, which is for localhost.
 func (a *agents) serve(t *testing.T) {
 	t.Helper()
-	listen := strings.TrimSuffix(strings.TrimPrefix(a.url, "http://"), "/mcp")
-	issuer := shared.Hallpass.Issuer.String()
+	listen := strings.TrimSuffix(strings.TrimPrefix(a.url, "https://"), "/mcp")
+	issuer, dir := shared.Hallpass.Issuer.String(), filepath.Dir(shared.Hallpass.CAFile)
 	server := exec.CommandContext(t.Context(), buildGo(t, "server"))
 	server.Env = append(os.Environ(), "LISTEN="+listen, "ISSUER="+issuer, "RESOURCE="+a.url, "CA_FILE="+shared.Hallpass.CAFile,
+		"TLS_CERT_FILE="+filepath.Join(dir, "tls.crt"), "TLS_KEY_FILE="+filepath.Join(dir, "tls.key"),
 		"RESOURCE_METADATA="+issuer+"/.well-known/oauth-protected-resource/resources/"+a.namespace+"-tools/server")
 	must(t, server.Start())
 	t.Cleanup(func() { _ = server.Process.Kill(); _ = server.Wait() })
