@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hallpass-dev/hallpass/test/kit/issuers"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
@@ -39,7 +40,7 @@ func NewBrowser(t testing.TB, network *issuers.Network) *Browser {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(CA())
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	client.Jar = jar
+	client.Jar, client.Timeout = jar, time.Minute // no test is about how long an answer takes
 	return &Browser{t, client}
 }
 
