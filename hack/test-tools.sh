@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Installs the programs that test/compat/proxies, test/compat/verifiers, test/compat/consumers,
-# test/compat/mcp, test/compat/people, test/compat/console and the walks of test/e2e run, if they are
-# missing and this is Debian (or made from it) and the user is root. Elsewhere it prints what is missing; those tests
-# are skipped then. No service is started.
+# test/compat/mcp, test/compat/people, test/compat/console and the walks of test/e2e run, if they
+# are missing and this is Debian (or made from it) and the user is root. Elsewhere it prints what is
+# missing; those tests are skipped then. No service is started.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -118,7 +118,8 @@ func verifier(ctx context.Context, issuer, resource string) (auth.TokenVerifier,
 		if claims.SubjectType == "user" {
 			extra["person"] = claims.Subject
 		}
-		// UserID ties a session to its caller: the person, or the client that acts for itself
+		// UserID ties a session to its caller: the person, or the client that acts for
+		// itself
 		return &auth.TokenInfo{UserID: claims.Subject, Scopes: strings.Fields(claims.Scope), Expiration: token.Expiry, Extra: extra}, nil
 	}, nil
 }

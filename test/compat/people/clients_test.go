@@ -164,7 +164,7 @@ func (p *program) write(line string) {
 	must(p.t, err)
 }
 
-// fails waits until it ends, and returns what it says about that.
+// fails waits until it ends, and returns the errors that it prints.
 func (p *program) fails() string {
 	p.t.Helper()
 	for p.lines.Scan() {

@@ -99,7 +99,7 @@ func (b *Browser) LogIn(address, client string, at *Provider) *url.URL {
 	return to
 }
 
-// Walk is LogIn, and returns a page that does not go on if there is one.
+// Walk is LogIn, and returns the page at which the walk ends elsewhere.
 func (b *Browser) Walk(address, client string, at *Provider) (to *url.URL, last Page) {
 	b.t.Helper()
 	here, err := url.Parse(address)
