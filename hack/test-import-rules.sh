@@ -254,6 +254,7 @@ allow  hack/clidocs          ~/cmd/kubectl-hallpass/app
 refuse hack/apidocs          ~/cmd/kubectl-hallpass/app
 refuse cmd/kubectl-hallpass  github.com/chromedp/chromedp
 allow  test/compat/console:test github.com/chromedp/chromedp
+allow  test/compat/people:test github.com/chromedp/chromedp
 refuse internal/oauth2       math/rand/v2
 allow  internal/oauth2:test  math/rand/v2
 refuse cmd/manager           unsafe
