@@ -69,7 +69,7 @@ func (p consoleCommand) command() *cobra.Command {
 
 func (p consoleCommand) runConsole(ctx context.Context, o serving) error {
 	switch {
-	case o.port < 0 || o.port > 65535:
+	case o.port != 0 && o.port < 1024 || o.port > 65535:
 		return usagef("--port=%d is no port; give one from 1024 to 65535, or leave it out", o.port)
 	case o.idle < leastIdle:
 		return usagef("--idle=%s is too short for a form to be filled in; give at least %s", o.idle, leastIdle)

@@ -58,6 +58,7 @@ func TestTheConsoleExplainsWhatIsWrongWithItsFlags(t *testing.T) {
 	}{
 		"--port " + taken: {app.ExitFailed, "port " + taken + " of this machine is in use. Choose another one with --port"},
 		"--port 70000":    {app.ExitUsage, "is no port"},
+		"--port 80":       {app.ExitUsage, "is no port; give one from 1024"},
 		"--idle 1s":       {app.ExitUsage, "too short for a form"},
 		"shop":            {app.ExitUsage, "takes no arguments"},
 	} {

@@ -317,7 +317,7 @@ func TestTheLongestNamesFit(t *testing.T) {
 	run(t, "create", "resource", name, "--namespace", inNamespace, "--display-name", strings.Repeat("W", 100), "--scopes", scope+"="+strings.Repeat("d", 150), "--to", inNamespace)
 	run(t, "create", "client", name, "--namespace", inNamespace, "--scopes", scope, "--access", inNamespace+"/"+name+"="+scope, "--display-name", strings.Repeat("W", 100),
 		"--notes", strings.Repeat("x", 1500), "--contacts", strings.Repeat("c", 60)+"@example.com")
-	run(t, "create", "token", name, "--namespace", inNamespace, "--client", name, "--expires-in", "6d", "--notes", strings.Repeat("n", 200))
+	run(t, "create", "token", strings.Repeat("t", 253), "--namespace", inNamespace, "--client", name, "--expires-in", "6d", "--notes", strings.Repeat("n", 200))
 	eventually(t, "all is ready", func() bool { return ready(t, inNamespace) })
 	b := newTab(t)
 	b.visit(open(t, "", "--namespace "+inNamespace))
@@ -328,13 +328,13 @@ func TestTheLongestNamesFit(t *testing.T) {
 	} {
 		b.to(page.hash, page.until)
 		for _, screen := range []struct {
-			width int64
-			text  string
-		}{{320, ""}, {768, ""}, {1280, ""}, {1280, "200%"}} {
+			width        int64
+			text, panels string
+		}{{320, "", ".panel"}, {768, "", ".panel"}, {1280, "", ".panel"}, {1280, "200%", "main"}} { // with large text a table scrolls in its panel
 			b.Size(screen.width, 900, "light")
 			wide := eval[string](b, `(() => {
 				document.documentElement.style.fontSize = "`+screen.text+`";
-				const wide = [document.documentElement, ...document.querySelectorAll(".panel")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + " " + e.clientWidth + " " + e.scrollWidth);
+				const wide = [document.documentElement, ...document.querySelectorAll("`+screen.panels+`")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.tagName + " " + e.clientWidth + " " + e.scrollWidth);
 				document.documentElement.style.fontSize = "";
 				return wide.join(", ");
 			})()`)
