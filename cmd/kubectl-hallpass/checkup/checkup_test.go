@@ -107,7 +107,7 @@ func TestIssuers(t *testing.T) {
 	}
 	fine := []v1alpha1.OAuth2TrustedIssuer{issuer("a", v1alpha1.IssuerTrusted()), issuer("b", v1alpha1.IssuerIsSuspended()), issuer("c")}
 	expect(t, checkup.Issuers(nil), checkup.OK, "There are none")
-	expect(t, checkup.Issuers(fine), checkup.OK, "There are 3")
+	expect(t, checkup.Issuers(fine), checkup.OK, "issuers: 3")
 	f := checkup.Issuers(append(fine, issuer("d", v1alpha1.IssuerConflict("a")), issuer("e", v1alpha1.OwnIssuer())))
 	expect(t, f, checkup.Problem, "2 of 5 are not ready, and their JWTs are refused: d (IssuerConflict), e (OwnIssuer).")
 	if f.Do != "kubectl hallpass describe issuer d" {
