@@ -478,7 +478,7 @@ func TestDoctor(t *testing.T) {
 	for user, want := range map[string][]string{
 		"": {
 			"ok       clock: ", "problem  manager: 0 of 2 replicas are ready", "ok       signing keys: A key of ES256 signs.", "ok       certificate: ",
-			"ok       admission policies: There are ", "you may: list clients, create clients, change, rotate and suspend clients, delete clients, read secrets and fetch tokens",
+			"ok       admission policies: Those of Hallpass are there: ", "you may: list clients, create clients, change, rotate and suspend clients, delete clients, read secrets and fetch tokens",
 		},
 		"view": {
 			"unknown  manager and tokenserver: ", "unknown  signing keys: ", "unknown  certificate: ", "In namespace examined you may: list clients, read events. You may not: create clients",
