@@ -115,7 +115,7 @@ func (p createCommand) fromMetadata(n *change.NewClient, m foreign.Metadata, giv
 			"Give --service-account or --issuer, or --grant-type=AuthorizationCode", m.ID)
 	}
 	if m.Scope != "" && !given("scopes") && !given("access") {
-		p.say("The scopes of the document are not taken, because it does not say of which API they are: %s. Give them with --access or --scopes.", m.Scope)
+		p.say("The scopes of the document are not taken, because it does not name their API: %s. Give them with --access or --scopes.", m.Scope)
 	}
 	with := ""
 	if len(n.Codes.RedirectURIs) > 0 {

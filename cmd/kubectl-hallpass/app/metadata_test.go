@@ -128,7 +128,7 @@ func TestFlagsReplaceMembersOfTheMetadata(t *testing.T) {
 		want, without     string
 		said, nothingSaid string
 	}{
-		"keys of a client that signs nothing": {public, nil, "method: None", "privateKeyJWT", "are not taken, because it does not say of which API they are: a b", ""},
+		"keys of a client that signs nothing": {public, nil, "method: None", "privateKeyJWT", "are not taken, because it does not name their API: a b", ""},
 		"a service account for nothing":       {public, []string{"--service-account=worker"}, "method: ServiceAccount", "method: None", "", ""},
 		"a service account for a key":         {signing, []string{"--service-account=worker"}, "method: ServiceAccount", "privateKeyJWT", "", ""},
 		"an issuer for a key":                 {signing, []string{"--issuer=github", "--subject=a"}, "method: FederatedToken", "privateKeyJWT", "", ""},

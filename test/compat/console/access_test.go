@@ -330,7 +330,8 @@ func TestTheLongestNamesFit(t *testing.T) {
 		for _, screen := range []struct {
 			width        int64
 			text, panels string
-		}{{320, "", ".panel"}, {768, "", ".panel"}, {1280, "", ".panel"}, {1280, "200%", "main"}} { // with large text a table scrolls in its panel
+			// With large text a table scrolls in its panel.
+		}{{320, "", ".panel"}, {768, "", ".panel"}, {1280, "", ".panel"}, {1280, "200%", "main"}} {
 			b.Size(screen.width, 900, "light")
 			wide := eval[string](b, `(() => {
 				document.documentElement.style.fontSize = "`+screen.text+`";

@@ -82,7 +82,7 @@ function context(address) {
       });
       self.onReturn(later);
     },
-    // onReturn is told when the page is seen again: it was not told of changes meanwhile.
+    // onReturn calls a listener when the page is visible again: changes meanwhile were not passed.
     onReturn(listener) { returns.push(listener); },
     returned() { for (const listener of returns) listener(); },
     restart() { if (self.alive) show(); },
@@ -180,7 +180,7 @@ function watch() {
 }
 
 // follow passes the changes in a namespace to the page, until a signal. A browser opens six
-// connections to an address for all its tabs together, so one that nobody sees gives its own back.
+// connections to an address for all its tabs together, so a hidden one gives its connection back.
 async function follow(namespace, signal) {
   while (!signal.aborted) {
     if (document.hidden) {
