@@ -147,7 +147,7 @@ func (w wakes) clientsOfIssuer(ctx context.Context, o client.Object) []reconcile
 	if o.GetNamespace() != w.registryNamespace || name == "" {
 		return nil
 	}
-	return append(w.list(ctx, client.MatchingFields{policy.IndexByIssuer: name}), w.list(ctx, client.MatchingFields{policy.IndexByIssuer: anyIssuer})...)
+	return append(w.indexed(ctx, policy.IndexByIssuer, "", name), w.indexed(ctx, policy.IndexByIssuer, "", anyIssuer)...)
 }
 
 // consentOfIssuers leaves out the changes of records that bring other keys alone: an issuer may

@@ -69,6 +69,17 @@ func (w wakes) list(ctx context.Context, options ...client.ListOption) []reconci
 	return w.wake(names)
 }
 
+// indexed turns the clients of a namespace, or of all if it is empty, that an index has under a
+// value into requests, and ends their pauses. It reads none of them: handlers of events run one
+// after the other, and a resource may have thousands of clients.
+func (w wakes) indexed(ctx context.Context, field, namespace, value string) []reconcile.Request {
+	names, err := w.informers.Indexed(&v1alpha1.OAuth2Client{}, field, namespace, value)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot find the clients that a change concerns")
+	}
+	return w.wake(names)
+}
+
 func (w wakes) wake(names []types.NamespacedName) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(names))
 	for _, key := range names {
@@ -93,7 +104,7 @@ func (w wakes) clientsOfConfigMap(ctx context.Context, o client.Object) []reconc
 // clientsOfNamespace finds the clients of a namespace, and those that chose a client_id as these
 // have.
 func (w wakes) clientsOfNamespace(ctx context.Context, o client.Object) []reconcile.Request {
-	return append(w.list(ctx, client.InNamespace(o.GetName())), w.list(ctx, client.MatchingFields{indexByReserved: o.GetName()})...)
+	return append(w.list(ctx, client.InNamespace(o.GetName())), w.indexed(ctx, indexByReserved, "", o.GetName())...)
 }
 
 func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconcile.Request {
@@ -101,7 +112,7 @@ func (w wakes) clientsOfResource(ctx context.Context, o client.Object) []reconci
 }
 
 func (w wakes) clientsThatAsk(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
-	return w.list(ctx, client.MatchingFields{policy.IndexByAccess: policy.Key(name)})
+	return w.indexed(ctx, policy.IndexByAccess, "", policy.Key(name))
 }
 
 // afterDeletion forgets a deleted client, and wakes those that wait for its client_id. The room
@@ -137,12 +148,12 @@ func (w wakes) clientsOfSecret(ctx context.Context, o client.Object) []reconcile
 
 // clientsOfDeclared finds the clients whose specs name a Secret of their own.
 func (w wakes) clientsOfDeclared(ctx context.Context, secret *corev1.Secret) []reconcile.Request {
-	return w.list(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{indexByDeclared: secret.Name})
+	return w.indexed(ctx, indexByDeclared, secret.Namespace, secret.Name)
 }
 
 // clientsOfAccount finds the clients that authenticate as a service account.
 func (w wakes) clientsOfAccount(ctx context.Context, account client.Object) []reconcile.Request {
-	return w.list(ctx, client.InNamespace(account.GetNamespace()), client.MatchingFields{indexByAccount: account.GetName()})
+	return w.indexed(ctx, indexByAccount, account.GetNamespace(), account.GetName())
 }
 
 // clientsOfKeys finds the clients that ask for an algorithm, and so depend on the keys.
@@ -150,5 +161,5 @@ func (w wakes) clientsOfKeys(ctx context.Context, o client.Object) []reconcile.R
 	if o.GetNamespace() != w.registryNamespace || o.GetName() != registration.KeysSecretName {
 		return nil
 	}
-	return w.list(ctx, client.MatchingFields{indexByAlgorithm: anyAlgorithm})
+	return w.indexed(ctx, indexByAlgorithm, "", anyAlgorithm)
 }

@@ -58,7 +58,7 @@ type Config struct {
 	// Secrets are those of our type; see SecretCache.
 	Secrets cache.Cache
 	// Informers are those of the cache.
-	Informers *packed.Informers
+	Informers Names
 	Recorder  events.EventRecorder
 	Clock     clock.PassiveClock
 	Random    io.Reader

@@ -24,6 +24,12 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
+// Names finds the names of objects in the cache.
+type Names interface {
+	Names(like client.Object) []types.NamespacedName
+	Indexed(like client.Object, field, namespace, value string) ([]types.NamespacedName, error)
+}
+
 // watches finds the OAuth2Tokens that an event concerns.
 type watches struct {
 	*Config
@@ -55,17 +61,30 @@ func (w watches) tokensOfNamespace(ctx context.Context, o client.Object) []recon
 
 // everyToken finds all of them, for a change that concerns each.
 func (w watches) everyToken(context.Context, client.Object) []reconcile.Request {
-	names := w.Informers.Names(&v1alpha1.OAuth2Token{})
+	return w.wake(w.Informers.Names(&v1alpha1.OAuth2Token{}))
+}
+
+func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcile.Request {
+	return w.indexed(ctx, client.ObjectKeyFromObject(o))
+}
+
+// indexed returns requests for the OAuth2Tokens of a client, and ends their pauses. It reads none of
+// them: handlers of events run one after the other.
+func (w watches) indexed(ctx context.Context, of types.NamespacedName) []reconcile.Request {
+	names, err := w.Informers.Indexed(&v1alpha1.OAuth2Token{}, indexByClient, of.Namespace, of.Name)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot find the tokens of a client")
+	}
+	return w.wake(names)
+}
+
+func (w watches) wake(names []types.NamespacedName) []reconcile.Request {
 	requests := make([]reconcile.Request, 0, len(names))
 	for _, key := range names {
 		w.backoff.End(key)
 		requests = append(requests, reconcile.Request{NamespacedName: key})
 	}
 	return requests
-}
-
-func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcile.Request {
-	return w.list(ctx, client.InNamespace(o.GetNamespace()), client.MatchingFields{indexByClient: o.GetName()})
 }
 
 // tokensOfClientID finds the OAuth2Tokens of the client that is registered with a client_id.
@@ -103,8 +122,9 @@ func (w watches) tokensOfRecord(ctx context.Context, o client.Object) []reconcil
 			Namespace: annotations[v1alpha1.AnnotationTokenNamespace], Name: annotations[v1alpha1.AnnotationToken],
 		}}}
 	case registration.SecretType:
-		return w.list(ctx, client.InNamespace(annotations[v1alpha1.AnnotationClientNamespace]),
-			client.MatchingFields{indexByClient: annotations[v1alpha1.AnnotationClient]})
+		return w.indexed(ctx, types.NamespacedName{
+			Namespace: annotations[v1alpha1.AnnotationClientNamespace], Name: annotations[v1alpha1.AnnotationClient],
+		})
 	case registration.ResourceSecretType:
 		return w.tokensOfResource(ctx, oauth2.ObjectName{
 			Namespace: annotations[v1alpha1.AnnotationResourceNamespace], Name: annotations[v1alpha1.AnnotationResource],
@@ -121,14 +141,13 @@ func (w watches) tokensOfDeclared(ctx context.Context, o client.Object) []reconc
 
 // tokensOfResource finds the OAuth2Tokens of the clients that ask for a resource.
 func (w watches) tokensOfResource(ctx context.Context, name oauth2.ObjectName) []reconcile.Request {
-	var clients v1alpha1.OAuth2ClientList
-	if err := w.Client.List(ctx, &clients, client.MatchingFields{policy.IndexByAccess: policy.Key(name)}); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "cannot list the clients that ask for a resource")
-		return nil
+	clients, err := w.Informers.Indexed(&v1alpha1.OAuth2Client{}, policy.IndexByAccess, "", policy.Key(name))
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "cannot find the clients that ask for a resource")
 	}
 	var requests []reconcile.Request
-	for i := range clients.Items {
-		requests = append(requests, w.tokensOfClient(ctx, &clients.Items[i])...)
+	for _, of := range clients {
+		requests = append(requests, w.indexed(ctx, of)...)
 	}
 	return requests
 }

@@ -4,13 +4,16 @@
 package oauth2token
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -41,7 +44,7 @@ func TestAResourceWakesTheTokensOfTheClientsThatAskForIt(t *testing.T) {
 		WithObjects(asking, other, token("a", "asking"), token("b", "asking"), token("c", "other")).
 		WithIndex(&v1alpha1.OAuth2Client{}, policy.IndexByAccess, policy.AccessOf).
 		WithIndex(&v1alpha1.OAuth2Token{}, indexByClient, indexedClient).Build()
-	w := watches{&Config{Client: cluster, RegistryNamespace: registration.Namespace}, &attempt.Backoff{}, &revocations{}}
+	w := watches{&Config{Client: cluster, Informers: names{cluster}, RegistryNamespace: registration.Namespace}, &attempt.Backoff{}, &revocations{}}
 	got := w.tokensOfRecord(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: registration.Namespace, Annotations: map[string]string{
 			v1alpha1.AnnotationResourceNamespace: "orders", v1alpha1.AnnotationResource: "api",
@@ -54,4 +57,26 @@ func TestAResourceWakesTheTokensOfTheClientsThatAskForIt(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error("(-want +got):\n", diff)
 	}
+}
+
+// names finds names in a cluster with the indexes of the cache.
+type names struct{ client.Client }
+
+func (n names) Names(client.Object) []types.NamespacedName { return nil }
+
+func (n names) Indexed(like client.Object, field, namespace, value string) (found []types.NamespacedName, err error) {
+	var list client.ObjectList = &v1alpha1.OAuth2TokenList{}
+	if _, ok := like.(*v1alpha1.OAuth2Client); ok {
+		list = &v1alpha1.OAuth2ClientList{}
+	}
+	if err := n.List(context.Background(), list, client.InNamespace(namespace), client.MatchingFields{field: value}); err != nil {
+		return nil, err
+	}
+	err = meta.EachListItem(list, func(item runtime.Object) error {
+		if o, ok := item.(client.Object); ok {
+			found = append(found, client.ObjectKeyFromObject(o))
+		}
+		return nil
+	})
+	return found, err
 }

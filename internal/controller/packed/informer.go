@@ -8,6 +8,7 @@
 package packed
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -120,19 +121,22 @@ func (i *Informers) Names(like client.Object) []types.NamespacedName {
 	return names
 }
 
-// Indexed are the names of the objects of a namespace that a field index of the cache has under a
-// value. It unpacks none of them.
+// allNamespaces is what a cache has in the values of its indexes for objects of any namespace.
+const allNamespaces = "__all_namespaces"
+
+// Indexed are the names of the objects of a namespace, or of all namespaces if it is empty, that a
+// field index of the cache has under a value. It unpacks none of them.
 func (i *Informers) Indexed(like client.Object, field, namespace, value string) ([]types.NamespacedName, error) {
 	var names []types.NamespacedName
 	for _, one := range i.of(like) {
 		// as the cache names its indexes
-		keys, err := one.SharedIndexInformer.GetIndexer().IndexKeys("field:"+field, namespace+"/"+value)
+		keys, err := one.SharedIndexInformer.GetIndexer().IndexKeys("field:"+field, cmp.Or(namespace, allNamespaces)+"/"+value)
 		if err != nil {
-			return nil, fmt.Errorf("find each %s of %s by its %s: %w", one.kind.Name(), namespace, field, err)
+			return nil, fmt.Errorf("find each %s of %q by its %s: %w", one.kind.Name(), namespace, field, err)
 		}
 		for _, key := range keys {
-			_, name, _ := strings.Cut(key, "/")
-			names = append(names, types.NamespacedName{Namespace: namespace, Name: name})
+			in, name, _ := strings.Cut(key, "/")
+			names = append(names, types.NamespacedName{Namespace: in, Name: name})
 		}
 	}
 	return names, nil

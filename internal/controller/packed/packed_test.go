@@ -282,6 +282,49 @@ func TestEachVisitsEveryObjectAsItIs(t *testing.T) {
 	}
 }
 
+func TestNamesAreFoundByAnIndex(t *testing.T) {
+	in := func(namespace, name string) corev1.Secret {
+		return corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, ResourceVersion: "1"}}
+	}
+	source := &toolscache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.SecretList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Secret{in("shop", "a"), in("shop", "b"), in("orders", "a")}}, nil
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	}
+	var informers Informers
+	i := informers.New(toolscache.ToListWatcherWithWatchListSemantics(source, noWatchList{}), &corev1.Secret{}, 0, toolscache.Indexers{
+		// as a cache of controller-runtime indexes
+		"field:name": func(o any) ([]string, error) {
+			secret, ok := unpack(o).(*corev1.Secret)
+			if !ok {
+				return nil, nil
+			}
+			return []string{"__all_namespaces/" + secret.Name, secret.Namespace + "/" + secret.Name}, nil
+		},
+	})
+	if err := i.SetTransform(nil); err != nil {
+		t.Fatal(err)
+	}
+	go i.RunWithContext(t.Context())
+	informers.Await(&corev1.Secret{})
+	for of, want := range map[[2]string][]string{
+		{"shop", "a"}: {"shop/a"}, {"", "a"}: {"orders/a", "shop/a"}, {"", "b"}: {"shop/b"}, {"orders", "b"}: nil,
+	} {
+		names, err := informers.Indexed(&corev1.Secret{}, "name", of[0], of[1])
+		var got []string
+		for _, name := range names {
+			got = append(got, name.String())
+		}
+		if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %q, %v, want %q", of, got, err, want)
+		}
+	}
+	if _, err := informers.Indexed(&corev1.Secret{}, "other", "", "a"); err == nil {
+		t.Error("there is no such index, and no error")
+	}
+}
+
 // TestAnObjectIsUnpackedOnceForAllIndexes as it was before an event, and as it is then.
 func TestAnObjectIsUnpackedOnceForAllIndexes(t *testing.T) {
 	changes := watch.NewFake()

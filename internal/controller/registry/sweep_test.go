@@ -27,7 +27,9 @@ func (n names) Names(client.Object) []types.NamespacedName { return n }
 
 func TestTheSweepAddsEachRecordWhenNothingElseWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		key := func(namespace, name string) types.NamespacedName { return types.NamespacedName{Namespace: namespace, Name: name} }
+		key := func(namespace, name string) types.NamespacedName {
+			return types.NamespacedName{Namespace: namespace, Name: name}
+		}
 		r := &Reconciler{
 			RegistryNamespace: registryNamespace,
 			Names:             names{key(registryNamespace, "a"), key("shop", "app"), key(registryNamespace, "b")},
