@@ -16,8 +16,8 @@ const maxAdmitted = 256
 // adds each object, and that queue keeps the memory of its sets and of its metrics for ever: 300
 // bytes for each object of a controller.
 //
-// Requests are admitted by turns of the namespaces too. While the backlog has requests, the queue has
-// as many of a low priority as it may; each time it serves one of them, the next is admitted.
+// Requests are admitted by turns of the namespaces too. While the backlog has requests, the queue
+// has as many of a low priority as it may; each time it serves one of them, the next is admitted.
 type backlog struct {
 	mu    sync.Mutex
 	turns *turns

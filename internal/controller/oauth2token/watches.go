@@ -68,8 +68,8 @@ func (w watches) tokensOfClient(ctx context.Context, o client.Object) []reconcil
 	return w.indexed(ctx, client.ObjectKeyFromObject(o))
 }
 
-// indexed returns requests for the OAuth2Tokens of a client, and ends their pauses. It reads none of
-// them: handlers of events run one after the other.
+// indexed returns requests for the OAuth2Tokens of a client, and ends their pauses. It reads none
+// of them: handlers of events run one after the other.
 func (w watches) indexed(ctx context.Context, of types.NamespacedName) []reconcile.Request {
 	names, err := w.Informers.Indexed(&v1alpha1.OAuth2Token{}, indexByClient, of.Namespace, of.Name)
 	if err != nil {

@@ -34,8 +34,8 @@ func (s stages) total() (sum time.Duration) {
 // requests are those about a client that the API server has answered.
 type requests struct{ apply, registration, secret, status *controlplane.AuditEvent }
 
-// reportStages prints how long each stage took in both kinds of turns: at the median, at p99, and on
-// average in the clients that took the longest.
+// reportStages prints how long each stage took in both kinds of turns: at the median, at p99, and
+// on average in the clients that took the longest.
 func (m *measurement) reportStages() error {
 	events, err := m.world.cp.AuditEvents()
 	if err != nil {
@@ -89,7 +89,8 @@ func assign(events []controlplane.AuditEvent, byClient map[string]*requests) {
 	}
 }
 
-// stagesOf are the stages of each client whose requests are all in the log, the slowest client last.
+// stagesOf are the stages of each client whose requests are all in the log, the slowest client
+// last.
 func stagesOf(clients []applied, byClient map[string]*requests) (all []stages) {
 	for _, a := range clients {
 		of := byClient[a.name]
