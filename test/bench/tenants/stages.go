@@ -16,7 +16,7 @@ import (
 
 // stageNames are the stages from apply to Ready. The manager writes registration and Secret at the
 // same time, and the status once its cache has both.
-var stageNames = [...]string{ //nolint:gochecknoglobals // a constant list
+var stageNames = [...]string{
 	"apply: request and answer", "the manager's first write begins", "registration and Secret written", "the status write begins", "status written",
 	"the watch shows Ready",
 }

@@ -39,7 +39,7 @@ type AuditEvent struct {
 	Answered time.Time `json:"stageTimestamp"`
 	Verb     string    `json:"verb"`
 	URI      string    `json:"requestURI"`
-	User struct {
+	User     struct {
 		Name string `json:"username"`
 	} `json:"user"`
 	UserAgent string `json:"userAgent"`
