@@ -228,7 +228,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"sealing keys whose Secret is deleted are made again", nil, []edit{
 		{controllers + "sealingkeys/controller.go", "seal.Merge(r.held, read, now.Past())", "seal.Merge(read, read, now.Past())"},
 	}, controllers + "sealingkeys/TestASecretThatIsDeletedIsWrittenAgain"},
-	{"grants from before a restore go on", nil, []edit{
+	{"grants from before a restore are accepted", nil, []edit{
 		{controllers + "sealingkeys/controller.go", ".WithRestored(r.noticed())", ""},
 	}, controllers + "sealingkeys/TestABackupBringsNoRetiredKeyBackAndEndsTheGrantsOfBefore"},
 	{"one read by a wrong clock deletes a sealing key", nil, []edit{
@@ -246,7 +246,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a replica that is silent counts as one that uses nothing", nil, []edit{
 		{"internal/usage/evidence.go", "if gone.IsZero() || q.Now.Before(gone) {", never},
 	}, "internal/usage/TestNoHistoryEndsASecretThatIsInUse"},
-	{"a watch of the manager goes on after a restore", nil, []edit{
+	{"a watch of the manager continues after a restore", nil, []edit{
 		{controllers + "restored/guard.go", "if err != nil || proof != restore.None {", "if err != nil || proof == \"never\" {"},
 	}, controllers + "restored/TestAWatchDoesNotGoOnAtARevisionThatIsNotThere"},
 	{"an object that is deleted during its look-up proves a restore", nil, []edit{

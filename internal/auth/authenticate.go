@@ -36,10 +36,11 @@ type Credentials struct {
 	Rate Rate
 }
 
-// Rate limits how often a client does something. It is asked before an assertion is used up, so that a client that it refuses can send the
-// assertion again. Of a public client it is asked when the person is known, so that a caller that
-// knows a client_id takes nothing from its persons; of another client the person is zero. It is an
-// interface because a method value would be allocated for each request.
+// Rate limits how often a client does something. It is asked before an assertion is used up, so
+// that a client that it refuses can send the assertion again. Of a public client it is asked when
+// the person is known, so that a caller that knows a client_id takes nothing from its persons; of
+// another client the person is zero. It is an interface because a method value would be allocated
+// for each request.
 type Rate interface {
 	Allow(client *oauth2.Client, person oauth2.Person, at time.Time) error
 }

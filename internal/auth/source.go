@@ -74,7 +74,8 @@ const (
 	attemptBurst    = 8
 	failureInterval = time.Second
 	reviewBurst     = 500
-	keyInterval     = 10 * time.Second // between two look-ups of keys, if no share pays for more
+	// between two look-ups of keys, if no share pays for more
+	keyInterval = 10 * time.Second
 )
 
 // row is what follows from a lack.
@@ -167,7 +168,8 @@ type view struct {
 	granted  oauth2.Record            // grantRefused, scopeWithdrawn
 	resource *oauth2.Resource         // grantRefused, scopeWithdrawn, audienceUnknown
 
-	// found is what memory has of the client_id foundOf: to look a client up takes a microsecond.
+	// found is what memory has of the client_id foundOf: to look a client up takes a
+	// microsecond.
 	found   oauth2.Record
 	foundOf string
 }

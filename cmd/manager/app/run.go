@@ -208,9 +208,6 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 			return err
 		}
 		controllers = append(controllers, &oauth2policy.Reconciler{Client: c, Policy: policies, Recorder: recorder}, issuers)
-		if err := inventory.RegisterIssuers(issuers.Each); err != nil {
-			return err
-		}
 	}
 	return setUp(mgr, controllers)
 }
@@ -251,11 +248,12 @@ func trustedIssuers(
 	if err != nil {
 		return nil, fmt.Errorf("prepare to ask for the issuer of the cluster: %w", err)
 	}
-	return &trustedissuer.Reconciler{
+	issuers := &trustedissuer.Reconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Policy: policies, Fetcher: o.IssuerFetcher, Issuer: o.Issuer,
 		ClusterIssuer: trustedissuer.ClusterIssuer(api.RESTClient(), now), RegistryNamespace: o.RegistryNamespace,
 		SystemNamespace: o.SystemNamespace, Clock: now, Recorder: recorder,
-	}, nil
+	}
+	return issuers, inventory.RegisterIssuers(issuers.Each)
 }
 
 // eventRecorder returns what creates events.

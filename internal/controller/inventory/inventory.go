@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package inventory has Prometheus count clients, credentials and trusted issuers: how many, how
-// old, and when the next rotation is due. It reads the manager's cache on each scrape and names no client.
+// old, and when the next rotation is due. It reads the manager's cache on each scrape and names no
+// client.
 package inventory
 
 import (

@@ -424,7 +424,7 @@ func TestWhatALookUpProves(t *testing.T) {
 	f := filled(t)
 	client, token := clientObject(reporting), tokenObject(printer)
 	before := f.Clients.Deletions()
-	f.now = noon.Add(-time.Hour) // the clock is set back meanwhile
+	f.now = noon.Add(-time.Hour) // the clock is moved back meanwhile
 	f.Clients.Remove(client)
 	after := f.Clients.Deletions()
 	going := token

@@ -36,7 +36,7 @@ func TenantOf(namespace string) Tenant {
 }
 
 // Deletions is how many deletions were recorded at a moment. It orders what was known when a
-// request was sent and what was recorded since: a clock may be set back in between.
+// request was sent and what was recorded since: a clock may be moved back in between.
 type Deletions int64
 
 // tombstone is which deletion it records, and the namespace of the object.
