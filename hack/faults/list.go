@@ -244,8 +244,8 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{"internal/usage/usage.go", "if theirs = min(theirs, now); theirs <= *mine {", "if theirs <= *mine {"},
 	}, controllers + "usagereport/TestAReportFromTheFutureIsCut"},
 	{"a replica that is silent counts as one that uses nothing", nil, []edit{
-		{"internal/usage/evidence.go", "if gone.IsZero() || q.Now.Before(gone) {", never},
-	}, "internal/usage/TestNoHistoryEndsASecretThatIsInUse"},
+		{"internal/usage/evidence.go", "case r.Stopped:", "case r.Stopped, q.Now.Sub(r.vouched()) > MaxSilence:"},
+	}, "internal/usage/TestJudge"},
 	{"a watch of the manager continues after a restore", nil, []edit{
 		{controllers + "restored/guard.go", "if err != nil || proof != restore.None {", "if err != nil || proof == \"never\" {"},
 	}, controllers + "restored/TestAWatchDoesNotGoOnAtARevisionThatIsNotThere"},
