@@ -93,13 +93,13 @@ func (s *source) grant(ctx context.Context, v *view, n need) (err error) {
 	if v.granted.Denial() != "" {
 		return errDenied
 	}
-	if s.spend(v.payer, "", grants) != nil {
-		return nil
+	if s.spend(v.payer, "", grants) == nil {
+		v.resource, err = s.resource(ctx, n.audience)
 	}
-	if v.resource, err = s.resource(ctx, n.audience); oauth2.ReasonOf(err) != "" {
-		return err
+	if oauth2.ReasonOf(err) == "" {
+		err = nil
 	}
-	return nil
+	return err
 }
 
 // spend spends one look-up at each level, or at none.

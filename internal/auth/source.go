@@ -74,7 +74,7 @@ const (
 	attemptBurst    = 8
 	failureInterval = time.Second
 	reviewBurst     = 500
-	// between two look-ups of keys, if no share pays for more
+	// keyInterval is between two look-ups of keys, if no share pays for more.
 	keyInterval = 10 * time.Second
 )
 
