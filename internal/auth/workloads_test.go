@@ -5,6 +5,7 @@ package auth_test
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -42,9 +43,7 @@ func (w *world) ofJob(signer *jws.Signer, change map[string]any) auth.Credential
 	claims := map[string]any{
 		"iss": jobIssuer, "sub": jobSubject, "aud": w.Issuer.String(), "iat": w.now.Unix(), "exp": w.now.Add(time.Minute).Unix(), "jti": "example-id",
 	}
-	for name, value := range change {
-		claims[name] = value
-	}
+	maps.Copy(claims, change)
 	return auth.Credentials{Form: form(w.t, assertionType[1:]+w.sign(signer, claims)), Source: "192.0.2.1", At: w.now}
 }
 

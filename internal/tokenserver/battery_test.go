@@ -205,6 +205,7 @@ func forgeAssertion(random *mathrand.Rand, good, other, foreign string) string {
 // No JWT that its key did not sign gets a token, as a client assertion or as the grant. The one
 // that it was made of does.
 func TestForgedAssertionsAreRefused(t *testing.T) {
+	t.Parallel()
 	const each = 50 // forgeries of one JWT, one a second
 	for name, d := range doors(t) {
 		t.Run(name, func(t *testing.T) {

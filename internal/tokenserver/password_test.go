@@ -20,8 +20,8 @@ const workerAccount = "system:serviceaccount:shop:worker"
 // byPassword is the body of a token request with the grant type password.
 func byPassword(user, password string, more ...string) string {
 	form := url.Values{"grant_type": {"password"}, "username": {user}, "password": {password}}
-	for i := 0; i < len(more); i += 2 {
-		form.Set(more[i], more[i+1])
+	for pair := range slices.Chunk(more, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	return form.Encode()
 }

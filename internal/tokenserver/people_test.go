@@ -611,7 +611,8 @@ func TestRedeemingLeavesRoom(t *testing.T) {
 func TestTooManyLoginsAreAskedToWait(t *testing.T) {
 	w := newPeopleWorld(t)
 	of, n := revocation.Client{ID: portal, Namespace: "shop"}, 0
-	for ; w.dir.live.Reserve(fmt.Sprint("redeemed-", n), of) == nil; n++ {
+	for w.dir.live.Reserve(fmt.Sprint("redeemed-", n), of) == nil {
+		n++
 	}
 	code := w.code(portal).Get("code")
 	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {pkce}, "redirect_uri": {portalBack}}

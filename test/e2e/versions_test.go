@@ -45,7 +45,8 @@ func TestARegistrationOfANewerVersionOutlivesARollback(t *testing.T) {
 		return request(t, id, string(current.Data["client_secret"])) == status && request(t, id, string(replaced.Data["client_secret"])) == status
 	}
 	eventually(t, "both secrets are accepted", func() bool { return accepted(http.StatusOK) })
-	// The status is written last: a manager that ends before has more to write than what is on record.
+	// The status is written last: a manager that ends before has more to write than what is on
+	// record.
 	eventually(t, "the status shows both secrets", func() bool {
 		must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(holder), holder))
 		return len(holder.Status.Credentials) == 2

@@ -459,8 +459,8 @@ func (c waitCase) end(t *testing.T) {
 }
 
 // slackNow is how much longer than on an idle machine something may take: the time in which this
-// one has the manager reconcile a few edits, as many times as there are cases that end at once. What
-// else the machine does changes, so that a test asks before and after.
+// one has the manager reconcile a few edits, as many times as there are cases that end at once.
+// What else the machine does changes, so that a test asks before and after.
 func slackNow(t *testing.T, when string, cases int) time.Duration {
 	t.Helper()
 	const edits = 5

@@ -34,7 +34,7 @@ func newPrinter[T any](p getCommand, l listed[T], o *listing) (listPrinter[T], e
 		return printer, nil
 	}
 	var err error
-	printer.printer, err = o.output.printer()
+	printer.printer, err = o.printer()
 	return printer, err
 }
 

@@ -74,8 +74,7 @@ func notFetchedMetadata(u *url.URL, err error) error {
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // the address is in the sentence
 	}
-	var untrusted *tls.CertificateVerificationError
-	if errors.As(err, &untrusted) {
+	if untrusted, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return fmt.Errorf("the certificate of %s is not trusted: %w. It is verified by the CAs of this machine", u.Host, untrusted.Err)
 	}
 	return fmt.Errorf("the client metadata at %s cannot be fetched: %w. Check the address, and whether this machine needs a proxy (HTTPS_PROXY)", u, err)

@@ -64,7 +64,8 @@ func (n NewClient) Client() (*v1alpha1.OAuth2Client, error) {
 	c := &v1alpha1.OAuth2Client{
 		ObjectMeta: metav1.ObjectMeta{Name: n.Name, Namespace: n.Namespace},
 		Spec: v1alpha1.OAuth2ClientSpec{
-			ClientID: n.ClientID, DisplayName: n.DisplayName, Description: n.Description, Contacts: converted[v1alpha1.Contact](n.Contacts), Scopes: converted[v1alpha1.Scope](n.Scopes),
+			ClientID: n.ClientID, DisplayName: n.DisplayName, Description: n.Description,
+			Contacts: converted[v1alpha1.Contact](n.Contacts), Scopes: converted[v1alpha1.Scope](n.Scopes),
 			TokenLifetime: v1alpha1.Duration(n.TokenLifetime), Rotation: v1alpha1.RotationSpec{Interval: v1alpha1.Duration(n.Rotate)},
 		},
 	}

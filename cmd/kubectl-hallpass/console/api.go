@@ -34,11 +34,19 @@ const fieldManager = "kubectl-hallpass-console"
 // Handler answers the requests of browsers.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
+	s.mountReads(mux)
+	s.mountWrites(mux)
 	for _, pattern := range []string{"GET /{$}", "GET /scripts/", "GET /styles/"} {
 		mux.Handle(pattern, s.static)
 	}
 	mux.HandleFunc("POST /api/enter", s.enter)
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		writeError(w, http.StatusNotFound, "there is no such page")
+	})
+	return guard(s.host, mux)
+}
 
+func (s *Server) mountReads(mux *http.ServeMux) {
 	general, clients, tokens := generalRoutes{s}, clientRoutes{s}, tokenRoutes{s}
 	resources, issuers, stream := resourceRoutes{s}, issuerRoutes{s}, streamRoutes{s}
 	s.reads(mux, "GET /api/session", general.session)
@@ -62,7 +70,10 @@ func (s *Server) Handler() http.Handler {
 	s.reads(mux, "GET /api/events", general.events)
 	s.streams(mux, "GET /api/clients", stream.streamClients)
 	s.streams(mux, "GET /api/watch", stream.watch)
+}
 
+func (s *Server) mountWrites(mux *http.ServeMux) {
+	clients, tokens, resources := clientRoutes{s}, tokenRoutes{s}, resourceRoutes{s}
 	s.writes(mux, "POST /api/clients/{namespace}", clients.createClient)
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/set", clients.set)
 	s.writes(mux, "POST /api/clients/{namespace}/{name}/rotate", clients.rotate)
@@ -80,10 +91,6 @@ func (s *Server) Handler() http.Handler {
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/delete", remove(cluster.Resources()))
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/grant", resources.grant)
 	s.writes(mux, "POST /api/resources/{namespace}/{name}/ungrant", resources.ungrant)
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, http.StatusNotFound, "there is no such page")
-	})
-	return guard(s.host, mux)
 }
 
 type answer func(ctx context.Context, c call) (any, error)

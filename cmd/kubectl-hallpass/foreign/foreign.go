@@ -165,7 +165,7 @@ func (k keycloak) client() Client {
 func readCSV(from io.Reader) ([]Client, error) {
 	text, err := io.ReadAll(from)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read the export: %w", err)
 	}
 	// Spreadsheets begin the file with a byte order mark, and many separate by semicolons.
 	content := strings.TrimPrefix(string(text), "\ufeff")

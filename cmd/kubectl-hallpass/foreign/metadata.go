@@ -105,7 +105,7 @@ func (m Metadata) check(address string) error {
 	case signs && m.Keys == nil:
 		return errors.New("its token_endpoint_auth_method is private_key_jwt, and it has no jwks")
 	case len(known) == 0 && len(unknown) > 0:
-		return fmt.Errorf("Hallpass has none of its grant_types: %s", strings.Join(unknown, ", "))
+		return fmt.Errorf("none of its grant_types is one of Hallpass: %s", strings.Join(unknown, ", "))
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func Authentication(c *v1alpha1.OAuth2Client) string {
 	case v1alpha1.ByFederatedToken:
 		return fmt.Sprintf("a JWT of OAuth2TrustedIssuer %s; %s", c.Spec.Authentication.FederatedToken.IssuerName, urlsIn(c))
 	case v1alpha1.ByNone:
-		return fmt.Sprintf("nothing: it is a public client; %s", urlsIn(c))
+		return "nothing: it is a public client; " + urlsIn(c)
 	case v1alpha1.ByPrivateKeyJWT:
 		return fmt.Sprintf("a key of its own; Secret %s has the URLs", orDash(c.Status.Secret.Name))
 	case v1alpha1.ByClientSecret:

@@ -6,6 +6,7 @@ package verdict_test
 import (
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func ready() *v1alpha1.OAuth2Client {
 // is not ready.
 func withLogin(ready metav1.Condition, others ...v1alpha1.GrantType) func(*v1alpha1.OAuth2Client) {
 	return func(c *v1alpha1.OAuth2Client) {
-		c.Spec.GrantTypes = append(others, v1alpha1.GrantAuthorizationCode)
+		c.Spec.GrantTypes = slices.Concat(others, []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode})
 		c.Status.Conditions = []metav1.Condition{ready}
 	}
 }

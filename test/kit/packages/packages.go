@@ -49,7 +49,8 @@ func NPM(t testing.TB, folder string, options ...string) (dir string) {
 		// in Debian it is 400 packages; Node comes with npm
 		t.Skip("NOT RUN: npm is not installed")
 	}
-	dir, err := install(t, filepath.Base(filepath.Dir(folder))+"-"+filepath.Base(folder), folder, []string{"package.json", "package-lock.json"}, func(dir string) *exec.Cmd {
+	name := filepath.Base(filepath.Dir(folder)) + "-" + filepath.Base(folder)
+	dir, err := install(t, name, folder, []string{"package.json", "package-lock.json"}, func(dir string) *exec.Cmd {
 		ci := exec.CommandContext(t.Context(), "npm", append([]string{"ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"}, options...)...)
 		ci.Dir = dir
 		return ci

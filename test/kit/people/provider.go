@@ -1,7 +1,7 @@
 // Copyright 2026 The Hallpass Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package people has what persons need to log in in tests: identity providers that others have
+// Package people has what persons need in tests to log in: identity providers that others have
 // written, login with the rights that it has in an installation, and a browser.
 package people
 
@@ -92,6 +92,7 @@ func (p *Provider) start(network *issuers.Network, command ...string) error {
 
 // prepare prepares a process with a group of its own. Stop ends it.
 func (p *Provider) prepare(command ...string) {
+	// Close ends it
 	p.process = exec.CommandContext(context.Background(), command[0], command[1:]...)
 	p.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
@@ -123,7 +124,7 @@ func StartZitadel(ctx context.Context, network *issuers.Network, root, login str
 	if output, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("build the provider of zitadel: %w: %s", err, output)
 	}
-	return p, p.start(network, program, p.Issuer, login+"/callback/"+p.Name)
+	return p, p.start(network, program, p.Issuer, login+"/callback/"+p.Name) //nolint:contextcheck // it outlives the start
 }
 
 // StartOIDCProvider starts the provider of npm's oidc-provider, which is installed in a directory.
@@ -150,7 +151,7 @@ func StartKeycloak(ctx context.Context, network *issuers.Network, root, dir stri
 	if err != nil {
 		return nil, err
 	}
-	p.prepare(append([]string{program}, append(arguments, "--proxy-headers=xforwarded")...)...)
+	p.prepare(append([]string{program}, append(arguments, "--proxy-headers=xforwarded")...)...) //nolint:contextcheck // it outlives the start
 	log, err := os.Create(filepath.Join(dir, "keycloak.log"))
 	if err != nil {
 		return nil, fmt.Errorf("start Keycloak: %w", err)
