@@ -73,8 +73,8 @@ func (v *Verifier) parse(raw string, s *scratch) (message, error) {
 		return message{}, errMalformed
 	}
 	signed := len(segment) + 1 + len(payload)
-	all := append((*s)[:0], raw...)
-	all, err := strictBase64URL.AppendDecode(all, all[len(segment)+1:signed])
+	*s = append((*s)[:0], raw...)
+	all, err := strictBase64URL.AppendDecode(*s, (*s)[len(segment)+1:signed])
 	if err != nil {
 		return message{}, errMalformed
 	}
