@@ -172,7 +172,7 @@ func (m *members) add(name, raw string) error {
 func parseClaims(payload string, p *parsed) error {
 	var m members
 	if err := strictjson.EachMember(payload, m.add); err != nil {
-		return err //nolint:wrapcheck // the caller does
+		return err
 	}
 	p.Extra = m.extra
 	var failure error
