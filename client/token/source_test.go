@@ -369,10 +369,13 @@ func TestEntriesAreOfOneVersion(t *testing.T) {
 		return m
 	}
 	m := newMount(t, pair(0))
+	// A read meets at most four swaps, one of them begun before: the fifth attempt is the last.
+	swaps := make(chan struct{}, 3)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for i := 1; i <= 300; i++ {
+			<-swaps
 			m.write(t, pair(i))
 		}
 	}()
@@ -390,6 +393,9 @@ func TestEntriesAreOfOneVersion(t *testing.T) {
 		case <-done:
 			swapping = false
 		default:
+		}
+		for len(swaps) < cap(swaps) {
+			swaps <- struct{}{}
 		}
 		if _, err := source.Post(t.Context(), "/oauth2/introspect", nil); errors.Is(err, token.ErrCredential) {
 			t.Fatal(err)
