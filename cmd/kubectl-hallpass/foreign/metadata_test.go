@@ -37,17 +37,17 @@ func TestAClientMetadataDocumentIsRead(t *testing.T) {
 
 func TestClientMetadataThatAreRefused(t *testing.T) {
 	for want, document := range map[string]string{
-		"is no client metadata":                      `<html>`,
-		"distinct members":                           `{"client_id":"https://app.example.com/client.json","client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none"}`,
-		"is no client metadata (RFC 7591)":           `{"client_id":7}`,
-		"has to be the address of the document":      `{"client_id":"https://app.example.com/Client.json","token_endpoint_auth_method":"none"}`,
-		"which everybody could read":                 `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","client_secret":""}`,
-		"does not name how the client authenticates": `{"client_id":"https://app.example.com/client.json"}`,
-		`its token_endpoint_auth_method is "client_`: `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"client_secret_basic"}`,
-		"has to have them as jwks":                   `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example.com/keys"}`,
-		"none of its grant_types: implicit":          `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","grant_types":["implicit"]}`,
-		"private_key_jwt, and it has no jwks":        `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks":null}`,
-		"and it has no jwks":                         `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt"}`,
+		"is no client metadata":                                `<html>`,
+		"distinct members":                                     `{"client_id":"https://app.example.com/client.json","client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none"}`,
+		"is no client metadata (RFC 7591)":                     `{"client_id":7}`,
+		"has to be the address of the document":                `{"client_id":"https://app.example.com/Client.json","token_endpoint_auth_method":"none"}`,
+		"which everybody could read":                           `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","client_secret":""}`,
+		"does not name how the client authenticates":           `{"client_id":"https://app.example.com/client.json"}`,
+		`its token_endpoint_auth_method is "client_`:           `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"client_secret_basic"}`,
+		"has to have them as jwks":                             `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks_uri":"https://app.example.com/keys"}`,
+		"none of its grant_types is one of Hallpass: implicit": `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"none","grant_types":["implicit"]}`,
+		"private_key_jwt, and it has no jwks":                  `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt","jwks":null}`,
+		"and it has no jwks":                                   `{"client_id":"https://app.example.com/client.json","token_endpoint_auth_method":"private_key_jwt"}`,
 	} {
 		if _, err := foreign.ReadMetadata(documentAddress, []byte(document)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v; want %q", document, err, want)
