@@ -147,7 +147,7 @@ func newTab(t *testing.T) tab {
 	}
 	ctx, cancel := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
-	return tab{chromium.Open(ctx, t, 5*time.Minute)}
+	return tab{chromium.Open(ctx, t, 10*time.Minute)}
 }
 
 // visit opens a console and waits for its first page.

@@ -24,6 +24,7 @@ import (
 var foreign = []string{
 	"apiserver.config.k8s.io", "argoproj.io", "cert-manager.io", "gateway.envoyproxy.io", "gateway.networking.k8s.io", "helm.toolkit.fluxcd.io", "kustomize.config.k8s.io",
 	"monitoring.coreos.com", "security.istio.io", "networking.istio.io", "source.toolkit.fluxcd.io", "telemetry.istio.io", "traefik.io", "bitnami.com", "external-secrets.io",
+	"kafka.strimzi.io",
 }
 
 // TestEveryManifestIsValid checks each YAML document of docs/, the README and the samples: a custom
