@@ -62,7 +62,7 @@ func parseKeySet(document []byte, use string) (KeySet, error) {
 	if len(document) > MaxKeySetSize {
 		return KeySet{}, fmt.Errorf("%w: %d bytes, at most %d are read", ErrKeySet, len(document), MaxKeySetSize)
 	}
-	members, err := strictjson.ParseObject(document)
+	members, err := strictjson.ParseObject(string(document))
 	if err != nil {
 		return KeySet{}, fmt.Errorf(`%w: not a JSON object with distinct members; it looks like {"keys":[{"kty":…}]}`, ErrKeySet)
 	}
@@ -110,7 +110,7 @@ var privateMembers = [...]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 // parseJWK parses one public key. The default alg of an RSA key is RS256, and the default kid the
 // thumbprint.
 func parseJWK(raw json.RawMessage, use string) (PublicKey, error) {
-	members, err := strictjson.ParseObject(raw)
+	members, err := strictjson.ParseObject(string(raw))
 	if err != nil {
 		return PublicKey{}, err
 	}

@@ -402,7 +402,7 @@ func TestKeysArePublishedWithoutTheirPrivateHalf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		members, err := strictjson.ParseObject(rendered)
+		members, err := strictjson.ParseObject(string(rendered))
 		if err != nil {
 			t.Fatal(err)
 		}

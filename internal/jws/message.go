@@ -96,7 +96,7 @@ var headerMembers = [...]string{"alg", "kid", "typ", "cty", "x5t", "x5t#S256"}
 func parseHeader(raw []byte) (Header, error) {
 	var seen [len(headerMembers)]bool
 	var values [3]string
-	err := strictjson.EachMember(raw, func(name, value string) error {
+	err := strictjson.EachMember(string(raw), func(name, value string) error {
 		i := slices.Index(headerMembers[:], name)
 		if i < 0 || seen[i] {
 			return ErrMalformed

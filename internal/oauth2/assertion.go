@@ -89,7 +89,7 @@ func parseAssertion(assertion, id string) (Presented, error) {
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
-	claims, err := strictjson.ParseObject(message.Unverified())
+	claims, err := strictjson.ParseObject(string(message.Unverified()))
 	if err != nil {
 		return Presented{}, refuseClient(ReasonMalformedCredential)
 	}
@@ -184,7 +184,7 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 // and subject, this issuer as the only audience, an exp within the client's bound, and an id. The
 // caller holds the client's key, so the error names the rule that its assertion breaks.
 func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (UsedAssertion, error) {
-	claims, err := strictjson.ParseObject(payload)
+	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "its payload is not a JSON object with distinct members")
 	}

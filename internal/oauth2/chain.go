@@ -181,7 +181,7 @@ var (
 func parseActors(raw string) ([]string, error) {
 	var actors []string
 	for raw != "" {
-		object, err := strictjson.ParseObject([]byte(raw))
+		object, err := strictjson.ParseObject(raw)
 		if err != nil || len(actors) == MaxActors {
 			return nil, errActors
 		}
@@ -218,7 +218,7 @@ func parseAncestors(raw string) ([]Ancestor, error) {
 
 func parseAncestor(raw []byte) (Ancestor, error) {
 	const members = 5
-	object, err := strictjson.ParseObject(raw)
+	object, err := strictjson.ParseObject(string(raw))
 	if err != nil || len(object) != members {
 		return Ancestor{}, errAncestors
 	}

@@ -211,7 +211,7 @@ func payloadNames(t *testing.T) []string {
 	must(t, err)
 	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token.Value.Reveal(), ".")[1])
 	must(t, err)
-	object, err := strictjson.ParseObject(payload)
+	object, err := strictjson.ParseObject(string(payload))
 	must(t, err)
 	return slices.Sorted(maps.Keys(object))
 }

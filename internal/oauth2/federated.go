@@ -273,7 +273,7 @@ func (t *ForeignToken) read(payload []byte) (strictjson.Object, error) {
 	if t.claims != nil {
 		return t.claims, nil
 	}
-	claims, err := strictjson.ParseObject(payload)
+	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return nil, refuseClient(ReasonWrongAssertion)
 	}

@@ -59,7 +59,7 @@ func ParsePersonRequest(form Form) (PersonRequest, error) {
 	if err != nil {
 		return PersonRequest{}, refuseIdentity(ReasonWrongAssertion, "it is no JWT")
 	}
-	claims, err := strictjson.ParseObject(message.Unverified())
+	claims, err := strictjson.ParseObject(string(message.Unverified()))
 	if err != nil {
 		return PersonRequest{}, refuseIdentity(ReasonWrongAssertion, "its payload is not a JSON object with distinct members")
 	}
@@ -124,7 +124,7 @@ func (f Federation) Identify(assertion *IdentityAssertion, issuer *TrustedIssuer
 
 // readIdentity checks the claims after the signature.
 func (f Federation) readIdentity(payload []byte, issuer *TrustedIssuer, client *Client, now time.Time) (Identity, error) {
-	claims, err := strictjson.ParseObject(payload)
+	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return Identity{}, refuseIdentity(ReasonWrongAssertion, "its payload is not a JSON object with distinct members")
 	}

@@ -71,7 +71,7 @@ func (t *TrustedIssuer) LogIn(idToken, nonce, namespace string, now time.Time) (
 
 // readIDToken checks the claims after the signature.
 func (t *TrustedIssuer) readIDToken(payload []byte, nonce, namespace string, now time.Time) (LoggedIn, error) {
-	claims, err := strictjson.ParseObject(payload)
+	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return LoggedIn{}, refuseIDToken(ReasonWrongIDToken, "its payload is not a JSON object with distinct members")
 	}
@@ -184,7 +184,7 @@ func (t *TrustedIssuer) mayLogIn(person Person, namespace string, claims strictj
 // leavesOut reports whether the claims refer to another place for a claim (OpenID Connect Core 1.0
 // section 5.6.2), as Microsoft Entra ID does for a person of more than 200 groups.
 func leavesOut(claims strictjson.Object, name string) bool {
-	elsewhere, err := strictjson.ParseObject([]byte(claims["_claim_names"]))
+	elsewhere, err := strictjson.ParseObject(claims["_claim_names"])
 	_, is := elsewhere[name]
 	return err == nil && is || claims["hasgroups"] == "true"
 }

@@ -236,7 +236,7 @@ func (a accountClaims) isOf(c *Client) bool {
 // read checks the claims after the signature. It refuses a cluster that issues in our own issuer's
 // name: every pod's ordinary token would be valid here.
 func (c Cluster) read(payload []byte, own Issuer, audience string, now time.Time) (accountClaims, Reason) {
-	claims, err := strictjson.ParseObject(payload)
+	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return accountClaims{}, ReasonWrongAssertion
 	}
@@ -275,11 +275,11 @@ func (c Cluster) read(payload []byte, own Issuer, audience string, now time.Time
 // readAccount reads the account, of which sub and the claim kubernetes.io must agree.
 func readAccount(claims strictjson.Object) (accountClaims, error) {
 	account := accountClaims{id: auditID(claims)}
-	private, err := strictjson.ParseObject([]byte(claims["kubernetes.io"]))
+	private, err := strictjson.ParseObject(claims["kubernetes.io"])
 	if err != nil {
 		return accountClaims{}, err
 	}
-	inner, err := strictjson.ParseObject([]byte(private["serviceaccount"]))
+	inner, err := strictjson.ParseObject(private["serviceaccount"])
 	if err != nil {
 		return accountClaims{}, err
 	}

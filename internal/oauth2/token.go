@@ -258,7 +258,7 @@ func verificationKey(kid string, ring keyring.Ring, now time.Time) (*keyring.Sig
 }
 
 func parseClaims(payload []byte) (*Claims, error) {
-	object, err := strictjson.ParseObject(payload)
+	object, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return nil, fmt.Errorf("read claims: %w", err)
 	}

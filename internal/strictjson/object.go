@@ -6,7 +6,6 @@
 package strictjson
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,9 +26,9 @@ var errNotObject = errors.New("not a JSON object with distinct members")
 // ParseObject reads one JSON object with nothing after it. It refuses an object with a duplicate
 // member, because two readers could see two different values (RFC 8725 section 2.4, RFC 7519
 // section 4). It does not parse nested objects: call ParseObject on the member.
-func ParseObject(raw []byte) (Object, error) {
+func ParseObject(raw string) (Object, error) {
 	// the members of nested objects count, too, and white space before a colon hides one
-	object := make(Object, min(bytes.Count(raw, []byte(`":`)), mostExpected))
+	object := make(Object, min(strings.Count(raw, `":`), mostExpected))
 	err := EachMember(raw, func(name, value string) error {
 		if _, twice := object[name]; twice {
 			return errNotObject
@@ -45,16 +44,16 @@ func ParseObject(raw []byte) (Object, error) {
 
 // EachMember calls visit for each member of one JSON object in order, until visit returns an error.
 // A syntax error after a member is found after visit was called with it. Values, and names without
-// escapes, are substrings of one copy of raw.
+// escapes, are substrings of raw.
 //
 // The strings and integers of tokens are validated where they are found, and encoding/json
 // validates everything else: it takes several times as long.
-func EachMember(raw []byte, visit func(name, value string) error) error {
-	raw = bytes.Trim(raw, whiteSpace)
-	if len(raw) == 0 || raw[0] != '{' || !utf8.Valid(raw) {
+func EachMember(raw string, visit func(name, value string) error) error {
+	raw = strings.Trim(raw, whiteSpace)
+	if raw == "" || raw[0] != '{' || !utf8.ValidString(raw) {
 		return errNotObject
 	}
-	rest := skip(string(raw[1:]))
+	rest := skip(raw[1:])
 	if rest == "}" {
 		return nil
 	}
@@ -90,7 +89,7 @@ const whiteSpace = " \t\r\n"
 
 // skip removes white space at the beginning.
 func skip(raw string) string {
-	for raw != "" && strings.IndexByte(whiteSpace, raw[0]) >= 0 {
+	for raw != "" && raw[0] <= ' ' && strings.IndexByte(whiteSpace, raw[0]) >= 0 {
 		raw = raw[1:]
 	}
 	return raw
@@ -258,8 +257,8 @@ func (o Object) Seconds(name string) (int64, error) {
 	if !there {
 		return 0, fmt.Errorf("%s is missing", name)
 	}
-	if value, err := strconv.ParseInt(raw, 10, 64); err == nil && value >= 0 && value <= maxSeconds {
-		return value, nil
+	if value, err := strconv.Atoi(raw); err == nil && value >= 0 && int64(value) <= maxSeconds {
+		return int64(value), nil
 	}
 	// of the values of valid JSON, it accepts numbers alone
 	value, err := strconv.ParseFloat(raw, 64)

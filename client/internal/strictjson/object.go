@@ -17,13 +17,18 @@ import (
 // Object is a JSON object with distinct members: the JSON text of each value by its name.
 type Object map[string]string
 
+// mostExpected bounds the room that an object is given before it is read. The JWT of a CI job has
+// some 30 members.
+const mostExpected = 32
+
 var errNotObject = errors.New("not a JSON object with distinct members")
 
 // ParseObject reads one JSON object with nothing after it. It refuses an object with a duplicate
 // member, because two readers could see two different values (RFC 8725 section 2.4, RFC 7519
 // section 4). It does not parse nested objects: call ParseObject on the member.
 func ParseObject(raw string) (Object, error) {
-	object := make(Object, 8)
+	// the members of nested objects count, too, and white space before a colon hides one
+	object := make(Object, min(strings.Count(raw, `":`), mostExpected))
 	err := EachMember(raw, func(name, value string) error {
 		if _, twice := object[name]; twice {
 			return errNotObject

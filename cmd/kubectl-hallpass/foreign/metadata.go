@@ -58,7 +58,7 @@ func MetadataAddress(address string) (*url.URL, error) {
 // ReadMetadata reads the document at an address.
 func ReadMetadata(address string, document []byte) (Metadata, error) {
 	var m Metadata
-	if _, err := strictjson.ParseObject(document); err != nil {
+	if _, err := strictjson.ParseObject(string(document)); err != nil {
 		return Metadata{}, fmt.Errorf("the document is no client metadata: %w", err)
 	}
 	if err := json.Unmarshal(document, &m); err != nil {

@@ -25,7 +25,7 @@ func DiscoveryURL(issuer string) string {
 // ParseDiscovery reads the discovery document of an issuer and returns the address of its keys. It
 // refuses a document of another issuer.
 func ParseDiscovery(document []byte, issuer string) (string, error) {
-	members, err := strictjson.ParseObject(document)
+	members, err := strictjson.ParseObject(string(document))
 	if err != nil {
 		return "", notFetched("the discovery document is not a JSON object with distinct members")
 	}

@@ -41,7 +41,7 @@ func ClusterIssuer(api rest.Interface, now clock.PassiveClock) func(context.Cont
 		if err != nil {
 			return "", fmt.Errorf("read the discovery document of the API server: %w", err)
 		}
-		members, err := strictjson.ParseObject(document)
+		members, err := strictjson.ParseObject(string(document))
 		if err != nil {
 			return "", errors.New("the discovery document of the API server is no JSON object")
 		}

@@ -94,7 +94,7 @@ type Trust struct {
 
 // ReadTrust reads the two documents. It skips unsupported keys (RFC 7517 section 5).
 func ReadTrust(discovery, keys []byte) (*Trust, error) {
-	document, err := strictjson.ParseObject(discovery)
+	document, err := strictjson.ParseObject(string(discovery))
 	issuer := ""
 	if err == nil {
 		issuer, err = document.String("issuer")
