@@ -159,7 +159,7 @@ func StartKeycloak(ctx context.Context, network *issuers.Network, root, dir stri
 	defer func() { _ = log.Close() }()
 	// Java takes a large part of the machine's memory otherwise, and compiles for hours of
 	// work, of which there are seconds
-	p.process.Env = append(os.Environ(), "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+	p.process.Env = append(os.Environ(), "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1")
 	p.process.Stdout, p.process.Stderr = log, log
 	if err := p.process.Start(); err != nil {
 		return nil, fmt.Errorf("start Keycloak: %w", err)
