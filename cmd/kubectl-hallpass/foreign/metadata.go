@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/strictjson"
 )
 
@@ -112,10 +114,10 @@ func (m Metadata) check(address string) error {
 
 // grantTypes are those of an OAuth2Client. refresh_token is none of its own: spec.refreshTokens
 // decides whether there are any.
-func grantTypes() map[string]string {
-	return map[string]string{
-		"authorization_code": "AuthorizationCode", "client_credentials": "ClientCredentials", "refresh_token": "",
-		"urn:ietf:params:oauth:grant-type:jwt-bearer": "JWTBearer", "urn:ietf:params:oauth:grant-type:token-exchange": "TokenExchange",
+func grantTypes() map[string]v1alpha1.GrantType {
+	return map[string]v1alpha1.GrantType{
+		oauth2.GrantAuthorizationCode: v1alpha1.GrantAuthorizationCode, oauth2.GrantClientCredentials: v1alpha1.GrantClientCredentials,
+		oauth2.GrantJWTBearer: v1alpha1.GrantJWTBearer, oauth2.GrantTokenExchange: v1alpha1.GrantTokenExchange, oauth2.GrantRefreshToken: "",
 	}
 }
 
@@ -123,14 +125,14 @@ func grantTypes() map[string]string {
 // have.
 func (m Metadata) GrantTypes() (known, unknown []string) {
 	if len(m.Grants) == 0 {
-		return []string{"AuthorizationCode"}, nil
+		return []string{string(v1alpha1.GrantAuthorizationCode)}, nil
 	}
 	for _, grant := range m.Grants {
 		switch name, ok := grantTypes()[grant]; {
 		case !ok:
 			unknown = append(unknown, grant)
-		case name != "" && !slices.Contains(known, name):
-			known = append(known, name)
+		case name != "" && !slices.Contains(known, string(name)):
+			known = append(known, string(name))
 		}
 	}
 	return known, unknown

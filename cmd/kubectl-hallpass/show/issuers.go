@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 )
 
 // Issuers is the table of OAuth2TrustedIssuers.
@@ -35,7 +36,7 @@ func Issuers(issuers []v1alpha1.OAuth2TrustedIssuer, now time.Time) *metav1.Tabl
 // IssuerIdentifier is the iss of an OAuth2TrustedIssuer, or the SPIFFE ID of its trust domain.
 func IssuerIdentifier(i *v1alpha1.OAuth2TrustedIssuer) string {
 	if i.Spec.Type == v1alpha1.IssuerSPIFFE {
-		return "spiffe://" + i.Spec.SPIFFE.TrustDomain
+		return oauth2.TrustDomainID(i.Spec.SPIFFE.TrustDomain)
 	}
 	return i.Spec.Issuer
 }

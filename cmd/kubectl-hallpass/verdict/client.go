@@ -58,15 +58,15 @@ func OfClient(c *v1alpha1.OAuth2Client, r Request) Verdict {
 // loginAlone reports whether a client that is not ready lacks nothing but the login of people, so
 // that it gets tokens for itself.
 func loginAlone(c *v1alpha1.OAuth2Client, reason string) bool {
-	for _, grantType := range []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantJWTBearer} {
-		if slices.Contains(c.Spec.GrantTypes, v1alpha1.GrantAuthorizationCode) && slices.Contains(c.Spec.GrantTypes, grantType) {
-			switch reason {
-			case v1alpha1.ReasonLoginNotAvailable, v1alpha1.ReasonRedirectNotAllowed:
-				return true
-			case v1alpha1.ReasonIssuerNotFound, v1alpha1.ReasonNotAllowedByIssuer:
-				return c.Spec.Authentication.Method != v1alpha1.ByFederatedToken
-			}
-		}
+	has := func(grantType v1alpha1.GrantType) bool { return slices.Contains(c.Spec.GrantTypes, grantType) }
+	if !has(v1alpha1.GrantAuthorizationCode) || !has(v1alpha1.GrantClientCredentials) && !has(v1alpha1.GrantJWTBearer) {
+		return false
+	}
+	switch reason {
+	case v1alpha1.ReasonLoginNotAvailable, v1alpha1.ReasonRedirectNotAllowed:
+		return true
+	case v1alpha1.ReasonIssuerNotFound, v1alpha1.ReasonNotAllowedByIssuer:
+		return c.Spec.Authentication.Method != v1alpha1.ByFederatedToken
 	}
 	return false
 }
