@@ -6,6 +6,7 @@ package auth
 import (
 	"container/heap"
 	"crypto/sha256"
+	"encoding/binary"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,9 @@ const (
 	verifiedEntry = 336
 	// verifiedAncestor is what each ancestor of a token takes beside its text, with its actor.
 	verifiedAncestor = 128
+	// verifiedStep is by how much a namespace takes more or less before it changes its place among
+	// the namespaces: most tokens move none.
+	verifiedStep = 4 << 10
 	// maxVerifiedChances is how many tokens in use are passed over for one that is not.
 	maxVerifiedChances = 16
 )
@@ -35,10 +39,12 @@ const (
 // Only tokens that our keys have signed get in, so an unauthenticated caller cannot evict any. Of
 // the namespaces of their clients, the one that takes the most loses a token to a new one. So a
 // namespace loses none while it takes no more than its part, which is all divided by the number of
-// namespaces, and what others leave of their parts is lent.
+// namespaces, but for verifiedStep, and what others leave of their parts is lent.
 type verified struct {
-	mu      sync.RWMutex
-	tokens  map[[sha256.Size]byte]*verifiedToken
+	mu sync.RWMutex
+	// tokens are by the first bytes of their hashes. A token that has them in common with another
+	// one is not remembered.
+	tokens  map[uint64]*verifiedToken
 	holders map[string]*verifiedHolder // by namespace
 	most    mostVerified
 	bytes   int
@@ -61,19 +67,20 @@ type verifiedHolder struct {
 	bytes       int
 	first, last *verifiedToken
 	place       int // in mostVerified
+	placedBy    int // what bytes was when it got the place
 }
 
 func newVerified() *verified {
-	return &verified{tokens: map[[sha256.Size]byte]*verifiedToken{}, holders: map[string]*verifiedHolder{}}
+	return &verified{tokens: map[uint64]*verifiedToken{}, holders: map[string]*verifiedHolder{}}
 }
 
 // get returns what was read of a token.
 func (v *verified) get(token string) (oauth2.Verified, bool) {
 	key := hashOf(token)
 	v.mu.RLock()
-	found := v.tokens[key]
+	found := v.tokens[firstOf(key)]
 	v.mu.RUnlock()
-	if found == nil {
+	if found == nil || found.key != key {
 		return oauth2.Verified{}, false
 	}
 	// most are, and what is only read stays in the caches of all processors
@@ -86,9 +93,10 @@ func (v *verified) get(token string) (oauth2.Verified, bool) {
 // put remembers a token of a client in a namespace; empty if the client is not known.
 func (v *verified) put(namespace, token string, read oauth2.Verified) {
 	added := &verifiedToken{Verified: read, key: hashOf(token), bytes: sizeOfVerified(token, read.Claims)}
+	first := firstOf(added.key)
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.tokens[added.key] != nil {
+	if v.tokens[first] != nil {
 		return
 	}
 	holder := v.holders[namespace]
@@ -97,7 +105,7 @@ func (v *verified) put(namespace, token string, read oauth2.Verified) {
 		v.holders[holder.namespace] = holder
 		heap.Push(&v.most, holder)
 	}
-	v.tokens[added.key] = added
+	v.tokens[first] = added
 	holder.push(added)
 	v.weigh(holder, added.bytes)
 	for v.bytes > MaxVerifiedBytes {
@@ -121,11 +129,16 @@ func hashOf(token string) [sha256.Size]byte {
 	return sha256.Sum256(append(buffer[:0], token...))
 }
 
+func firstOf(key [sha256.Size]byte) uint64 { return binary.NativeEndian.Uint64(key[:]) }
+
 // weigh adds to what a namespace takes.
 func (v *verified) weigh(holder *verifiedHolder, bytes int) {
 	v.bytes += bytes
 	holder.bytes += bytes
-	heap.Fix(&v.most, holder.place)
+	if moved := holder.bytes - holder.placedBy; moved >= verifiedStep || moved <= -verifiedStep {
+		holder.placedBy = holder.bytes
+		heap.Fix(&v.most, holder.place)
+	}
 }
 
 // forget removes the oldest token of a namespace that was not asked for lately.
@@ -136,7 +149,7 @@ func (v *verified) forget(holder *verifiedHolder) {
 		holder.push(gone)
 		gone = holder.pop()
 	}
-	delete(v.tokens, gone.key)
+	delete(v.tokens, firstOf(gone.key))
 	v.weigh(holder, -gone.bytes)
 	if holder.first == nil {
 		delete(v.holders, holder.namespace)
@@ -166,7 +179,7 @@ type mostVerified []*verifiedHolder
 func (m mostVerified) Len() int { return len(m) }
 
 // Less implements heap.Interface.
-func (m mostVerified) Less(i, j int) bool { return m[i].bytes > m[j].bytes }
+func (m mostVerified) Less(i, j int) bool { return m[i].placedBy > m[j].placedBy }
 
 // Swap implements heap.Interface.
 func (m mostVerified) Swap(i, j int) {

@@ -101,9 +101,18 @@ func (b *Builder) End() []byte { return append(b.json, '}') }
 // plain reports whether a string needs no escapes in JSON.
 func plain(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		if !isPlain[s[i]] {
 			return false
 		}
 	}
 	return true
 }
+
+// isPlain are the characters of ASCII that encoding/json writes as they are. The strings are up to
+// some KiB long, and are looked through for each token.
+var isPlain = func() (table [256]bool) { //nolint:gochecknoglobals // a constant table
+	for c := byte(0x20); c <= 0x7e; c++ {
+		table[c] = c != '"' && c != '\\' && c != '<' && c != '>' && c != '&'
+	}
+	return table
+}()
