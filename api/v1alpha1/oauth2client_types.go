@@ -66,7 +66,8 @@ type OAuth2ClientList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.authentication) || !has(self.authentication.method) || self.authentication.method != 'None' || has(self.grantTypes) && self.grantTypes.all(g, g == 'AuthorizationCode')",message="with authentication method None, grantTypes is [AuthorizationCode]: without a person, nothing would authenticate the request"
 // +kubebuilder:validation:XValidation:rule="!has(self.refreshTokens) || !has(self.refreshTokens.idleTimeout) || has(self.refreshTokens.maxRefreshes) || has(self.authentication) && has(self.authentication.method) && self.authentication.method == 'None'",message="refreshTokens.idleTimeout needs refreshTokens.maxRefreshes, or authentication method None: other refresh tokens are not replaced when they are used"
 type OAuth2ClientSpec struct {
-	// displayName is a name for people. kubectl get --output wide prints it. At most 100
+	// displayName is a name for people. kubectl get --output wide prints it, and the page on
+	// which people allow the client what it asks for shows it beside the client_id. At most 100
 	// characters.
 	// +optional
 	// +kubebuilder:validation:MinLength=1

@@ -59,8 +59,10 @@ const (
 	EndedByPerson Ended = iota + 1
 	// EndedByProvider: the provider answered with an error.
 	EndedByProvider
-	// ProviderAway: the provider could not be reached, or its answer was unusable.
+	// ProviderAway: the provider could not be reached.
 	ProviderAway
+	// ProviderUnusable: the provider refuses Hallpass, or its answer cannot be used.
+	ProviderUnusable
 )
 
 // refusal is what the client learns of the end.
@@ -70,8 +72,11 @@ func (e Ended) refusal() *oauth2.Error {
 		return oauth2.Refuse(oauth2.AccessDenied, oauth2.ReasonPersonRefused, "the person did not allow it")
 	case EndedByProvider:
 		return oauth2.Refuse(oauth2.AccessDenied, oauth2.ReasonProviderRefused, "the identity provider did not log the person in")
-	default:
+	case ProviderAway:
 		return oauth2.Refuse(oauth2.TemporarilyUnavailable, oauth2.ReasonProviderUnavailable, "the identity provider cannot be reached; try again later")
+	default:
+		return oauth2.Refuse(oauth2.ServerError, oauth2.ReasonProviderUnusable,
+			"the answer of the identity provider cannot be used; if that repeats, inform the team that runs Hallpass")
 	}
 }
 

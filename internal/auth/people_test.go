@@ -481,6 +481,7 @@ func flip(sealed string) string {
 func TestTheEndsOfALogin(t *testing.T) {
 	for ended, want := range map[auth.Ended]oauth2.ErrorCode{
 		auth.EndedByPerson: oauth2.AccessDenied, auth.EndedByProvider: oauth2.AccessDenied, auth.ProviderAway: oauth2.TemporarilyUnavailable,
+		auth.ProviderUnusable: oauth2.ServerError,
 	} {
 		withPeople(t, func(t *testing.T, w *people) {
 			attempt := w.begin(portal)

@@ -52,7 +52,7 @@ func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api,
 	// the keys of service accounts have a type of their own
 	binary.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON + ",*/*"
 	core, coreErr := client(binary, codecs, "/api", corev1.SchemeGroupVersion)
-	hallpass, hallpassErr := client(noted, codecs, "/apis", v1alpha1.GroupVersion)
+	hallpass, hallpassErr := client(noted, customCodecs{codecs}, "/apis", v1alpha1.GroupVersion)
 	reviews, reviewsErr := client(noted, codecs, "/apis", authenticationv1.SchemeGroupVersion)
 	if err := errors.Join(coreErr, hallpassErr, reviewsErr); err != nil {
 		return api{}, fmt.Errorf("connect to the API server: %w", err)

@@ -83,32 +83,32 @@ func (s *Server) providerRefused(r *http.Request, a attempt, of *loginport.Attem
 		}
 		return redirect(back).because(string(loginport.ProviderRefused)).forgets(a).of(of)
 	case "server_error", "temporarily_unavailable":
-		return s.withWayBack(r, a, of, message(providerAway)).because(string(provider.ReasonUnreachable))
+		return s.withWayBack(r, a, of, message(providerAway), loginport.ProviderUnavailable).because(string(provider.ReasonUnreachable))
 	}
-	return s.withWayBack(r, a, of, message(providerMisconfigured)).because("ProviderRefusesRequest")
+	return s.withWayBack(r, a, of, message(providerMisconfigured), loginport.ProviderUnusable).because("ProviderRefusesRequest")
 }
 
 // providerFailed is the page for a provider that was of no use.
 func (s *Server) providerFailed(r *http.Request, a attempt, of *loginport.Attempt, err error) reply {
 	failure, known := errors.AsType[*provider.Error](err)
 	if !known { // the cluster does not give the client secret
-		return s.withWayBack(r, a, of, message(unavailable)).fault(err)
+		return s.withWayBack(r, a, of, message(unavailable), loginport.ProviderUnavailable).fault(err)
 	}
-	what := providerMisconfigured
+	what, why := providerMisconfigured, loginport.ProviderUnusable
 	switch failure.Reason { //nolint:exhaustive // all others are faults of the set-up
 	case provider.ReasonUnreachable, provider.ReasonBusy:
-		what = providerAway
+		what, why = providerAway, loginport.ProviderUnavailable
 	case provider.ReasonCodeRefused, provider.ReasonIssuerMismatch:
 		what = badAnswer
 	}
-	return s.withWayBack(r, a, of, message(what)).because(string(failure.Reason))
+	return s.withWayBack(r, a, of, message(what), why).because(string(failure.Reason))
 }
 
 // withWayBack ends the attempt, and adds to a page the link by which the person returns to the
-// client, which learns of the error.
-func (s *Server) withWayBack(r *http.Request, a attempt, of *loginport.Attempt, page reply) reply {
+// client, which learns why.
+func (s *Server) withWayBack(r *http.Request, a attempt, of *loginport.Attempt, page reply, why loginport.Ended) reply {
 	page = page.forgets(a).of(of)
-	if back, err := s.end(r, a, loginport.ProviderUnavailable); err == nil {
+	if back, err := s.end(r, a, why); err == nil {
 		page.content.Back = safeURL(back)
 		page.content.BackTo = of.Consent.RedirectHost
 	}

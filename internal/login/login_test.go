@@ -26,7 +26,7 @@ func TestAPersonLogsIn(t *testing.T) {
 		t.Fatalf("the authorization endpoint answers %d %s", asked.status, asked.body)
 	}
 	for _, text := range []string{
-		"Shop reports", "shop.app", "<code>shop</code>", "Orders API", "app.example.net", "Read your orders", "orders.write", "orders.admin",
+		"Shop reports", "shop.app", "<code>shop</code>", "Orders API", "<code>https://hallpass.example.com/resources/orders/api</code>", "app.example.net", "Read your orders", "orders.write", "orders.admin",
 		"Example Corp", "corp.example.org", ">Allow<", ">Refuse<",
 	} {
 		if !strings.Contains(asked.body, text) {

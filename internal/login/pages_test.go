@@ -44,7 +44,10 @@ func TestEachErrorIsAPageThatSaysWhatToDo(t *testing.T) {
 			return b.get(loginURL + u.Path + "?state=" + u.Query().Get("state") + "&" + parameters)
 		}
 	}
-	const back = `href="https://app.example.net/callback?error=temporarily_unavailable&amp;`
+	const (
+		back  = `href="https://app.example.net/callback?error=server_error&amp;`
+		later = `href="https://app.example.net/callback?error=temporarily_unavailable&amp;`
+	)
 	for name, c := range map[string]struct {
 		play   func(*world, *browser) page
 		status int
@@ -66,21 +69,21 @@ func TestEachErrorIsAPageThatSaysWhatToDo(t *testing.T) {
 		}, 400, "This sign-in has ended", []string{"allow cookies for this site", "start again"}},
 		"the ticket is of yesterday": {broken(func(w *world) { clear(w.court.attempts) }), 400, "The application's request cannot be served",
 			[]string{"The attempt has expired; start again in the application."}},
-		"the provider is away": {broken(func(w *world) {
+		"the provider has moved, and another server answers": {broken(func(w *world) {
 			w.corp.Answer("/token", http.NotFound)
 			w.network.Move("corp.example.org", "9.9.9.200")
 		}), 502,
 			"Your identity provider's answer cannot be used", []string{back}},
 		"the provider fails": {broken(func(w *world) {
 			w.corp.Answer("/token", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-		}), 502, "Your identity provider does not answer", []string{back, "Try again in a minute", "ProviderUnreachable"}},
+		}), 502, "Your identity provider does not answer", []string{later, "Try again in a minute", "ProviderUnreachable"}},
 		"the provider's code is of yesterday": {broken(func(w *world) { clear(w.corp.granted) }), 502, "Your identity provider's answer cannot be used",
 			[]string{back, "An old link", "ProviderRefusesCode"}},
 		"the client secret is wrong": {broken(func(w *world) { w.corp.secret = "another" }), 502, "Sign-in at your identity provider is not set up correctly",
 			[]string{back, "ProviderRefusesClient"}},
 		"there is no client secret": {broken(func(w *world) { w.secrets.values = nil }), 502, "Sign-in at your identity provider is not set up correctly",
 			[]string{back, "LoginSecretNotFound"}},
-		"the cluster does not give the client secret": {broken(func(w *world) { w.secrets.err = errAway }), 503, "Sign-in is not available now", []string{back}},
+		"the cluster does not give the client secret": {broken(func(w *world) { w.secrets.err = errAway }), 503, "Sign-in is not available now", []string{later}},
 		"the provider gives no ID token": {broken(func(w *world) {
 			w.corp.Answer("/token", func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
@@ -101,7 +104,7 @@ func TestEachErrorIsAPageThatSaysWhatToDo(t *testing.T) {
 		}, 502, "Sign-in at your identity provider is not set up correctly", []string{back, "AddressNotAllowed"}},
 		"the provider refuses the request": {answer("error=invalid_scope&error_description=marker-text"), 502, "Sign-in at your identity provider is not set up correctly",
 			[]string{back, "ProviderRefusesRequest"}},
-		"the provider is overloaded":        {answer("error=temporarily_unavailable"), 502, "Your identity provider does not answer", []string{back}},
+		"the provider is overloaded":        {answer("error=temporarily_unavailable"), 502, "Your identity provider does not answer", []string{later}},
 		"the provider answers without code": {answer("session_state=x"), 502, "Your identity provider's answer cannot be used", []string{"Start again"}},
 		"a form that says neither": {func(w *world, b *browser) page {
 			return b.do(http.MethodPost, loginURL+login.ConsentPath, b.get(authorize).form(w.t, "perhaps"))

@@ -5,6 +5,7 @@ package login_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -126,7 +127,8 @@ func (c *court) Finish(ctx context.Context, request loginport.FinishRequest) (lo
 	switch {
 	case request.Ended != "":
 		c.ended = append(c.ended, request.Ended)
-		back.Set("error", map[bool]string{true: "temporarily_unavailable", false: "access_denied"}[request.Ended == loginport.ProviderUnavailable])
+		code := map[loginport.Ended]string{loginport.ProviderUnavailable: "temporarily_unavailable", loginport.ProviderUnusable: "server_error"}[request.Ended]
+		back.Set("error", cmp.Or(code, "access_denied"))
 	default:
 		token, err := c.keys.Verify(ctx, string(request.IDToken))
 		if err != nil || token.Nonce != a.Nonce {
@@ -273,7 +275,7 @@ func newWorld(t *testing.T) *world {
 		Provider: loginport.Provider{Name: "corp", DisplayName: "Example Corp", Issuer: corpURL, ClientID: "hallpass", SecretName: "corp", Scopes: []string{"openid", "email"}, CABundle: w.corp.CA},
 		Consent: loginport.Consent{
 			Needed: true, ClientID: "shop.app", ClientName: "Shop reports", Namespace: "shop", RedirectHost: "app.example.net", RedirectOrigin: "https://app.example.net",
-			APIName: "Orders API", Scopes: []loginport.Scope{{Name: "orders.read", Description: "Read your orders"}, {Name: "orders.write"}}, LeftOut: []string{"orders.admin"},
+			API: "https://hallpass.example.com/resources/orders/api", APIName: "Orders API", Scopes: []loginport.Scope{{Name: "orders.read", Description: "Read your orders"}, {Name: "orders.write"}}, LeftOut: []string{"orders.admin"},
 		},
 	}}
 	client, err := network.Outbound().Client(w.corp.CA, nil)

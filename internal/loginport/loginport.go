@@ -142,8 +142,10 @@ type Consent struct {
 	// RedirectOrigin is the source expression that a Content-Security-Policy needs to allow
 	// that redirect after a form, such as https://app.example.com or com.example.app:.
 	RedirectOrigin string `json:"redirectOrigin"`
-	// APIName is the name of the API for people, or its identifier.
-	APIName string `json:"apiName"`
+	// API is the identifier of the API, and APIName the name for people that its owner chose,
+	// which may be empty.
+	API     string `json:"api"`
+	APIName string `json:"apiName,omitempty"`
 	// Scopes are what the client will be granted, and LeftOut what it asked for in vain.
 	Scopes  []Scope  `json:"scopes"`
 	LeftOut []string `json:"leftOut,omitempty"`
@@ -168,16 +170,19 @@ type FinishRequest struct {
 // Ended is why an attempt ends without an ID token.
 type Ended string
 
-// The ends of an attempt. The client gets access_denied for the first two, and
-// temporarily_unavailable for the third.
+// The ends of an attempt. The client gets access_denied for the first two,
+// temporarily_unavailable for the third, and server_error for the last (RFC 6749 section 4.1.2.1).
 const (
 	// PersonRefused: the person did not consent.
 	PersonRefused Ended = "PersonRefused"
 	// ProviderRefused: the provider answered with an error, for example because the person
 	// cancelled.
 	ProviderRefused Ended = "ProviderRefused"
-	// ProviderUnavailable: the provider could not be reached, or its answer was unusable.
+	// ProviderUnavailable: the provider could not be reached, or login is overloaded. It may
+	// help to try again.
 	ProviderUnavailable Ended = "ProviderUnavailable"
+	// ProviderUnusable: the provider refuses Hallpass, or its answer cannot be used.
+	ProviderUnusable Ended = "ProviderUnusable"
 )
 
 // FinishAnswer has exactly one member. Redirect is where the browser is sent, with a code or with

@@ -202,9 +202,11 @@ const (
 	// ReasonProviderRefused: the identity provider answered with an error, for example because
 	// the person cancelled.
 	ReasonProviderRefused Reason = "ProviderRefused"
-	// ReasonProviderUnavailable: the identity provider could not be reached, or its answer was
-	// unusable.
+	// ReasonProviderUnavailable: the identity provider could not be reached.
 	ReasonProviderUnavailable Reason = "ProviderUnavailable"
+	// ReasonProviderUnusable: the identity provider refused Hallpass, or its answer cannot be
+	// used.
+	ReasonProviderUnusable Reason = "ProviderUnusable"
 )
 
 // ProvesCaller reports whether only a caller with the credential of a client can be refused for the

@@ -26,7 +26,7 @@ func public() oauth2.Client {
 
 func wholeCodes() *oauth2.Codes {
 	return &oauth2.Codes{
-		RedirectURIs: []string{"https://shop.example.com/callback", "http://localhost/callback"}, IssuerName: "corp", AskAlways: true,
+		RedirectURIs: []string{"https://shop.example.com/callback", "http://localhost/callback"}, IssuerName: "corp", DisplayName: "Reports of the month", AskAlways: true,
 		Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour, Idle: time.Hour, Limited: true, Max: 10},
 	}
 }

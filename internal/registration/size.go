@@ -213,7 +213,7 @@ func (w *weight) seldom(c oauth2.Client) {
 	}
 	if codes := c.Codes; codes != nil {
 		w.together += len("f")
-		w.text(codes.IssuerName)
+		w.text(codes.IssuerName, codes.DisplayName)
 		w.list(codes.RedirectURIs)
 		w.number(int64(codes.Refresh.Lifetime / time.Second))
 		w.number(int64(codes.Refresh.Idle / time.Second))

@@ -104,7 +104,9 @@ type wireFederated struct {
 type wireCodes struct {
 	RedirectURIs []string `json:"redirectURIs,omitempty"`
 	IssuerName   string   `json:"issuerName,omitempty"`
-	AskAlways    bool     `json:"askAlways,omitempty"`
+	// DisplayName is for people; a reader that ignores it shows the client_id alone.
+	DisplayName string `json:"displayName,omitempty"`
+	AskAlways   bool   `json:"askAlways,omitempty"`
 	// Refresh is there if the client gets refresh tokens.
 	Refresh *wireRefresh `json:"refresh,omitempty"`
 }
@@ -120,7 +122,7 @@ func toCodes(c *oauth2.Codes) *wireCodes {
 	if c == nil {
 		return nil
 	}
-	w := &wireCodes{RedirectURIs: c.RedirectURIs, IssuerName: c.IssuerName, AskAlways: c.AskAlways}
+	w := &wireCodes{RedirectURIs: c.RedirectURIs, IssuerName: c.IssuerName, DisplayName: c.DisplayName, AskAlways: c.AskAlways}
 	if r := c.Refresh; r != (oauth2.Refreshing{}) {
 		w.Refresh = &wireRefresh{LifetimeSeconds: int64(r.Lifetime / time.Second), IdleSeconds: int64(r.Idle / time.Second)}
 		if r.Limited {
@@ -134,7 +136,7 @@ func (w *wireCodes) codes() *oauth2.Codes {
 	if w == nil {
 		return nil
 	}
-	c := &oauth2.Codes{RedirectURIs: w.RedirectURIs, IssuerName: w.IssuerName, AskAlways: w.AskAlways}
+	c := &oauth2.Codes{RedirectURIs: w.RedirectURIs, IssuerName: w.IssuerName, DisplayName: w.DisplayName, AskAlways: w.AskAlways}
 	if r := w.Refresh; r != nil {
 		c.Refresh = oauth2.Refreshing{Lifetime: time.Duration(r.LifetimeSeconds) * time.Second, Idle: time.Duration(r.IdleSeconds) * time.Second}
 		if r.Max != nil {

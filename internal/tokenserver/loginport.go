@@ -153,6 +153,7 @@ func resumeLogin(r *http.Request, a auth.Logins, message loginport.ResumeRequest
 // ends are the ends of an attempt without an ID token.
 var ends = map[loginport.Ended]auth.Ended{ //nolint:gochecknoglobals // a constant table
 	loginport.PersonRefused: auth.EndedByPerson, loginport.ProviderRefused: auth.EndedByProvider, loginport.ProviderUnavailable: auth.ProviderAway,
+	loginport.ProviderUnusable: auth.ProviderUnusable,
 }
 
 // finishLogin ends an attempt.
@@ -200,12 +201,9 @@ func refusalOf(err error) *loginport.Refusal {
 func attemptOf(step auth.LoginStep) *loginport.Attempt {
 	a := step.Attempt
 	consent := loginport.Consent{
-		Needed: a.Offer.ConsentNeeded, ClientID: a.Client.ID, Namespace: a.Client.Namespace,
+		Needed: a.Offer.ConsentNeeded, ClientID: a.Client.ID, ClientName: a.Client.Codes.DisplayName, Namespace: a.Client.Namespace,
 		RedirectHost: codegrant.RedirectHost(a.RedirectURI), RedirectOrigin: codegrant.RedirectOrigin(a.RedirectURI),
-		APIName: a.Resource.DisplayName, LeftOut: a.Offer.LeftOut, Scopes: make([]loginport.Scope, 0, len(a.Offer.Scopes)),
-	}
-	if consent.APIName == "" {
-		consent.APIName = a.Resource.Identifier
+		API: a.Resource.Identifier, APIName: a.Resource.DisplayName, LeftOut: a.Offer.LeftOut, Scopes: make([]loginport.Scope, 0, len(a.Offer.Scopes)),
 	}
 	for _, scope := range a.Offer.Scopes {
 		consent.Scopes = append(consent.Scopes, loginport.Scope{Name: scope, Description: a.Resource.Describe(scope)})

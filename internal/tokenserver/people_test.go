@@ -106,7 +106,7 @@ func newPeopleWorld(t testing.TB, configure ...func(*settings)) *peopleWorld {
 		c.GrantTypes = oauth2.AuthorizationCode
 		c.DefaultResource = oauth2.ObjectName{Namespace: "orders", Name: "api"}
 		c.Access = []oauth2.Access{{Resource: c.DefaultResource, Scopes: []string{"orders.read"}}}
-		c.Codes = &oauth2.Codes{RedirectURIs: []string{redirect}, Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour}}
+		c.Codes = &oauth2.Codes{RedirectURIs: []string{redirect}, DisplayName: "Shop of " + id, Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour}}
 		if id == native {
 			c.Credentials = oauth2.Credentials{Public: true}
 		}
@@ -240,7 +240,7 @@ func TestLoginCarriesAPersonToTheTokenEndpoint(t *testing.T) {
 				Scopes: []string{"openid", "email"}, CABundle: []byte("PEM"), AllowedCIDRs: []string{"10.0.0.0/8"},
 			},
 			Consent: loginport.Consent{
-				Needed: true, ClientID: id, Namespace: "shop", RedirectHost: host, RedirectOrigin: origin, APIName: "Orders",
+				Needed: true, ClientID: id, ClientName: "Shop of " + id, Namespace: "shop", RedirectHost: host, RedirectOrigin: origin, API: ordersAPI, APIName: "Orders",
 				Scopes: []loginport.Scope{{Name: "orders.read"}}, LeftOut: []string{"orders.delete"},
 			},
 		}

@@ -4,22 +4,13 @@
 package e2e_test
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
-	"html"
-	"io"
 	"net/http"
-	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -35,13 +26,15 @@ import (
 	login "github.com/hallpass-dev/hallpass/cmd/login/app"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
 	"github.com/hallpass-dev/hallpass/internal/loginport"
+	"github.com/hallpass-dev/hallpass/test/kit/people"
 )
 
 const (
-	peopleLogin    = "https://login.example.com"
-	peopleProvider = "https://op.example.com"
-	peopleBack     = "https://portal.example.com/callback"
-	nativeBack     = "http://127.0.0.1:49152/callback"
+	peopleLogin = "https://login.example.com"
+	peopleBack  = "https://portal.example.com/callback"
+	nativeBack  = "http://127.0.0.1:49152/callback"
+	// peopleSubject is the person of the provider.
+	peopleSubject = "user:zitadel:id1"
 )
 
 // A person logs in at a provider that others have written, for a client that does not authenticate
@@ -58,11 +51,11 @@ func TestAPersonLogsIn(t *testing.T) {
 	must(t, cluster.Create(t.Context(), policy))
 	t.Cleanup(func() { must(t, client.IgnoreNotFound(cluster.Delete(context.Background(), policy))) })
 	trust(t, &v1alpha1.OAuth2TrustedIssuer{
-		ObjectMeta: metav1.ObjectMeta{Name: "people-op"},
+		ObjectMeta: metav1.ObjectMeta{Name: provider.Name},
 		Spec: v1alpha1.OAuth2TrustedIssuerSpec{
-			Issuer: peopleProvider, Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}, CABundle: provider,
+			Issuer: provider.Issuer, Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}, CABundle: people.CA(),
 			Namespaces: []v1alpha1.IssuerNamespaces{{From: fromNamespace("people")}},
-			Login:      v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: "people-op"}},
+			Login:      v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: provider.Name}},
 		},
 	}, v1alpha1.ReasonTrusted)
 	grant := grantTo("people", "call")
@@ -78,7 +71,7 @@ func TestAPersonLogsIn(t *testing.T) {
 		c.Spec.Access = []v1alpha1.Access{accessTo("people-api", "api", "call")}
 		c.Spec.RedirectURIs = []v1alpha1.RedirectURI{redirect}
 		c.Spec.RefreshTokens = v1alpha1.RefreshTokensSpec{Lifetime: "8h"}
-		c.Spec.LoginIssuerName = "people-op"
+		c.Spec.LoginIssuerName = provider.Name
 	}
 	native.Spec.Authentication.Method = v1alpha1.ByNone
 	secret := credentials(t, apply(t, "people", portal))
@@ -92,21 +85,21 @@ func TestAPersonLogsIn(t *testing.T) {
 		name, secret, redirect string
 	}{{"portal", string(secret.Data["client_secret"]), peopleBack}, {"native", "", nativeBack}} {
 		t.Run(c.name, func(t *testing.T) {
-			b := newBrowser(t, at, provider)
+			b := people.NewBrowser(t, network)
 			config := &oauth2.Config{
 				ClientID: "people." + c.name, ClientSecret: c.secret, RedirectURL: c.redirect, Scopes: []string{"openid", "offline_access", "call"},
-				Endpoint: oauth2.Endpoint{AuthURL: peopleLogin + "/oauth2/authorize", TokenURL: at.replica.url + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
+				Endpoint: oauth2.Endpoint{AuthURL: peopleLogin + "/oauth2/authorize", TokenURL: at.url + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
 			}
 			ctx := context.WithValue(t.Context(), oauth2.HTTPClient, hallpass.HTTP)
 			verifier := oauth2.GenerateVerifier()
-			back := b.logIn(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect)
+			back := b.LogIn(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect, provider).Query()
 			if back.Get("state") != "the-state" || back.Get("iss") != hallpass.Issuer.String() || back.Get("code") == "" {
 				t.Fatalf("sent back with %v", back)
 			}
 			first, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier))
 			must(t, err)
-			found := introspectAt(t, at.replica, server, first.AccessToken)
-			if found["active"] != true || found["sub"] != "user:people-op:id1" || found["sub_type"] != "user" || found["client_id"] != config.ClientID {
+			found := introspectAt(t, at, server, first.AccessToken)
+			if found["active"] != true || found["sub"] != peopleSubject || found["sub_type"] != "user" || found["client_id"] != config.ClientID {
 				t.Errorf("introspected as %v", found)
 			}
 			first.Expiry = time.Now().Add(-time.Minute)
@@ -119,27 +112,27 @@ func TestAPersonLogsIn(t *testing.T) {
 				t.Error("a code is used twice")
 			}
 			eventually(t, "the second use of the code ends the grant", func() bool {
-				return introspectAt(t, at.replica, server, second.AccessToken)["active"] == false
+				return introspectAt(t, at, server, second.AccessToken)["active"] == false
 			})
 			if _, err := config.TokenSource(ctx, &oauth2.Token{RefreshToken: second.RefreshToken}).Token(); err == nil {
 				t.Error("a refresh token of a grant that has ended is accepted")
 			}
 
 			verifier = oauth2.GenerateVerifier()
-			back = b.logIn(config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect)
+			back = b.LogIn(config.AuthCodeURL("again", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), c.redirect, provider).Query()
 			third, err := config.Exchange(ctx, back.Get("code"), oauth2.VerifierOption(verifier))
 			must(t, err)
 			form := url.Values{"token": {third.RefreshToken}, "client_id": {config.ClientID}}
 			if c.secret != "" {
 				form.Set("client_secret", c.secret)
 			}
-			revoking, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at.replica.url+"/oauth2/revoke", strings.NewReader(form.Encode()))
+			revoking, err := http.NewRequestWithContext(t.Context(), http.MethodPost, at.url+"/oauth2/revoke", strings.NewReader(form.Encode()))
 			must(t, err)
 			revoking.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 			response, err := hallpass.HTTP.Do(revoking)
 			must(t, err)
 			must(t, response.Body.Close())
-			if response.StatusCode != http.StatusOK || introspectAt(t, at.replica, server, third.AccessToken)["active"] != false {
+			if response.StatusCode != http.StatusOK || introspectAt(t, at, server, third.AccessToken)["active"] != false {
 				t.Errorf("revoked: %d", response.StatusCode)
 			}
 			// the other replica learns of it
@@ -149,10 +142,10 @@ func TestAPersonLogsIn(t *testing.T) {
 			})
 		})
 	}
-	t.Run("kubectl hallpass", func(t *testing.T) { logInWithKubectl(t, at, newBrowser(t, at, provider), "native", server) })
-	b := newBrowser(t, at, provider)
-	if page := b.get(peopleLogin + "/oauth2/authorize?client_id=people.unknown&redirect_uri=https%3A%2F%2Fevil.example.com"); page.status != http.StatusBadRequest || page.location != "" {
-		t.Errorf("an unknown client: %d %s", page.status, page.location)
+	t.Run("kubectl hallpass", func(t *testing.T) { logInWithKubectl(t, at, people.NewBrowser(t, network), provider, "native", server) })
+	b := people.NewBrowser(t, network)
+	if page := b.Get(peopleLogin + "/oauth2/authorize?client_id=people.unknown&redirect_uri=https%3A%2F%2Fevil.example.com"); page.Status != http.StatusBadRequest || page.Location != "" {
+		t.Errorf("an unknown client: %d %s", page.Status, page.Location)
 	}
 }
 
@@ -163,8 +156,9 @@ func introspectAt(t *testing.T, r *replica, as *corev1.Secret, token string) map
 	return found
 }
 
-// behindProxy answers for a host with a certificate of its own, and passes requests on.
-func behindProxy(t *testing.T, host, address string) (ca []byte) {
+// behindProxy answers for a host of example.com with the certificate of people.CA, and passes
+// requests on.
+func behindProxy(t *testing.T, host, address string) {
 	t.Helper()
 	to := &url.URL{Scheme: "http", Host: address}
 	proxy := httptest.NewUnstartedServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -175,44 +169,30 @@ func behindProxy(t *testing.T, host, address string) (ca []byte) {
 	proxy.StartTLS()
 	t.Cleanup(proxy.Close)
 	network.Add(host, proxy.Listener.Addr().String())
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: proxy.Certificate().Raw})
 }
 
-// startProvider starts the example provider of zitadel/oidc, and returns the authority of its
-// certificate.
-func startProvider(t *testing.T) (ca []byte) {
+// startProvider starts the example provider of zitadel/oidc.
+func startProvider(t *testing.T) *people.Provider {
 	t.Helper()
-	program := filepath.Join(t.TempDir(), "zitadel")
-	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, ".")
-	build.Dir, build.Env = filepath.Join(root(), "test", "compat", "login", "zitadel"), append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, output)
-	}
-	process := exec.CommandContext(t.Context(), program, peopleProvider, peopleLogin+"/callback/people-op")
-	output, err := process.StdoutPipe()
+	top, err := filepath.Abs(root())
 	must(t, err)
-	must(t, process.Start())
-	t.Cleanup(func() { _ = process.Process.Kill(); _ = process.Wait() })
-	address, err := bufio.NewReader(output).ReadString('\n')
+	provider, err := people.StartZitadel(t.Context(), network, top, peopleLogin)
 	must(t, err)
-	return behindProxy(t, "op.example.com", strings.TrimSpace(address))
+	t.Cleanup(provider.Stop)
+	return provider
 }
 
-// loginAt is a token server with the port for login, and login itself.
-type loginAt struct {
-	replica *replica
-	ca      []byte // of login
-}
-
-// startLogin starts both, with the rights and the token of a ServiceAccount of login.
-func startLogin(t *testing.T) loginAt {
+// startLogin starts login and a token server with the port for it, with the rights and the token of
+// a ServiceAccount of login.
+func startLogin(t *testing.T) *replica {
 	t.Helper()
 	tokenFile, port := prepareLogin(t), make(chan string, 1)
 	server := startReplica(t, func(o *tokenserver.Options) {
 		servesLogin(o, "localhost:0", func(address string) { port <- address })
 	})
 	public, _ := runLogin(t, tokenFile, <-port, "127.0.0.1:0")
-	return loginAt{server, behindProxy(t, "login.example.com", public)}
+	behindProxy(t, "login.example.com", public)
+	return server
 }
 
 // servesLogin has a token server serve the port for login.
@@ -229,7 +209,7 @@ func prepareLogin(t *testing.T) (tokenFile string) {
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), account)))
 	must(t, cluster.Get(t.Context(), client.ObjectKeyFromObject(account), account))
 	must(t, client.IgnoreAlreadyExists(cluster.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "people-op"}, StringData: map[string]string{"client_secret": "provider-secret"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "hallpass-login", Name: "zitadel"}, StringData: map[string]string{"client_secret": "provider-secret"},
 	})))
 	seconds := int64(3600)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
@@ -261,127 +241,4 @@ func runLogin(t *testing.T, tokenFile, port, listen string) (address string, sto
 	})
 	t.Cleanup(func() { must(t, stop()) })
 	return <-listening, stop
-}
-
-// browser has cookies, and follows no redirect by itself.
-type browser struct {
-	t      *testing.T
-	client *http.Client
-	// before is called before each request; nil for nothing.
-	before func(*url.URL)
-}
-
-func newBrowser(t *testing.T, at loginAt, provider []byte) *browser {
-	t.Helper()
-	jar, err := cookiejar.New(nil)
-	must(t, err)
-	client, err := network.Outbound().Client(nil, nil)
-	must(t, err)
-	transport, ok := client.Transport.(*http.Transport)
-	if !ok {
-		t.Fatalf("the transport is %T", client.Transport)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(at.ca)
-	roots.AppendCertsFromPEM(provider)
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	client.Jar = jar
-	return &browser{t: t, client: client}
-}
-
-// shown is what a browser got.
-type shown struct {
-	status         int
-	body, location string
-}
-
-func (b *browser) do(method, address string, form url.Values) shown {
-	b.t.Helper()
-	var body io.Reader = http.NoBody
-	if form != nil {
-		body = strings.NewReader(form.Encode())
-	}
-	r, err := http.NewRequestWithContext(b.t.Context(), method, address, body)
-	must(b.t, err)
-	if b.before != nil {
-		b.before(r.URL)
-	}
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	response, err := b.client.Do(r)
-	must(b.t, err)
-	defer func() { _ = response.Body.Close() }()
-	content, err := io.ReadAll(response.Body)
-	must(b.t, err)
-	return shown{response.StatusCode, string(content), response.Header.Get("Location")}
-}
-
-func (b *browser) get(address string) shown { b.t.Helper(); return b.do(http.MethodGet, address, nil) }
-
-var (
-	formTag    = regexp.MustCompile(`(?is)<form[^>]*action="([^"]*)"[^>]*>(.*?)</form>`)
-	inputTag   = regexp.MustCompile(`(?is)<input[^>]*>`)
-	nameOf     = regexp.MustCompile(`(?i)\bname="([^"]*)"`)
-	valueOf    = regexp.MustCompile(`(?i)\bvalue="([^"]*)"`)
-	refreshTag = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
-	// typed is what the person types.
-	typed = map[string]string{"username": "test-user@op.example.com", "password": "verysecure"}
-)
-
-// logIn follows redirects and fills forms until the browser is sent to the client, and returns the
-// parameters of the redirect.
-func (b *browser) logIn(address, back string) url.Values {
-	b.t.Helper()
-	at, err := url.Parse(address)
-	must(b.t, err)
-	p := b.get(address)
-	for range 20 {
-		next, form := p.location, url.Values(nil)
-		if next == "" {
-			if refresh := refreshTag.FindStringSubmatch(p.body); refresh != nil {
-				next = html.UnescapeString(refresh[1])
-			} else {
-				next, form = b.filled(at, p)
-			}
-		}
-		to, err := at.Parse(next)
-		must(b.t, err)
-		if strings.HasPrefix(to.String(), back+"?") {
-			return to.Query()
-		}
-		if at = to; form == nil {
-			p = b.get(to.String())
-		} else {
-			p = b.do(http.MethodPost, to.String(), form)
-		}
-	}
-	b.t.Fatalf("the person does not get to the client: %s", at)
-	return nil
-}
-
-// filled is the form of a page, with what the person types, and where it is sent.
-func (b *browser) filled(at *url.URL, p shown) (action string, form url.Values) {
-	b.t.Helper()
-	found := formTag.FindStringSubmatch(p.body)
-	if p.status != http.StatusOK || found == nil {
-		b.t.Fatalf("%s: %d %s", at, p.status, p.body)
-	}
-	form = url.Values{}
-	if strings.Contains(found[2], `name="decision"`) { // a button
-		form.Set("decision", "allow")
-	}
-	for _, input := range inputTag.FindAllString(found[2], -1) {
-		name, value := nameOf.FindStringSubmatch(input), valueOf.FindStringSubmatch(input)
-		switch {
-		case name == nil || name[1] == "again":
-		case typed[name[1]] != "":
-			form.Set(name[1], typed[name[1]])
-		case value != nil:
-			form.Set(name[1], html.UnescapeString(value[1]))
-		}
-	}
-	return html.UnescapeString(found[1]), form
 }

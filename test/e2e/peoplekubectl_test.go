@@ -17,11 +17,12 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	plugin "github.com/hallpass-dev/hallpass/cmd/kubectl-hallpass/app"
+	"github.com/hallpass-dev/hallpass/test/kit/people"
 )
 
 // logInWithKubectl has a person log in at a public client by kubectl hallpass, use a token, have
 // the next one fetched by the refresh token, and log out.
-func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, server *corev1.Secret) {
+func logInWithKubectl(t *testing.T, at *replica, b *people.Browser, provider *people.Provider, client string, server *corev1.Secret) {
 	t.Helper()
 	cache, later := t.TempDir(), time.Duration(0)
 	run := func(line string) (out, said string) {
@@ -34,7 +35,7 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 			// for login
 			Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 				if address == strings.TrimPrefix(hallpass.Issuer.String(), "https://") {
-					address = strings.TrimPrefix(at.replica.url, "https://")
+					address = strings.TrimPrefix(at.url, "https://")
 				}
 				return new(net.Dialer).DialContext(ctx, network, address)
 			},
@@ -44,7 +45,7 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 					return err
 				}
 				redirect := asked.Query().Get("redirect_uri")
-				request, err := http.NewRequestWithContext(ctx, http.MethodGet, redirect+"?"+b.logIn(address, redirect).Encode(), http.NoBody)
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, b.LogIn(address, redirect, provider).String(), http.NoBody)
 				if err != nil {
 					return err
 				}
@@ -61,26 +62,26 @@ func logInWithKubectl(t *testing.T, at loginAt, b *browser, client string, serve
 		return strings.TrimSpace(output.String()), problems.String()
 	}
 	request := client + " --resource people-api/api"
-	if _, said := run("login " + request); !strings.Contains(said, "You are logged in as user:people-op:id1 at client people/"+client+", with the scopes call.") {
+	if _, said := run("login " + request); !strings.Contains(said, "You are logged in as "+peopleSubject+" at client people/"+client+", with the scopes call.") {
 		t.Errorf("login: %s", said)
 	}
 	first, _ := run("token " + request)
-	if found := introspectAt(t, at.replica, server, first); found["active"] != true || found["sub"] != "user:people-op:id1" {
+	if found := introspectAt(t, at, server, first); found["active"] != true || found["sub"] != peopleSubject {
 		t.Errorf("introspected as %v", found)
 	}
-	if who, _ := run("whoami"); !strings.Contains(who, "user:people-op:id1 at client people/"+client) || strings.Contains(who, first) {
+	if who, _ := run("whoami"); !strings.Contains(who, peopleSubject+" at client people/"+client) || strings.Contains(who, first) {
 		t.Errorf("whoami: %s", who)
 	}
 	later = time.Hour
 	second, _ := run("token " + request)
-	if found := introspectAt(t, at.replica, server, second); second == first || found["active"] != true {
+	if found := introspectAt(t, at, server, second); second == first || found["active"] != true {
 		t.Errorf("the next token is introspected as %v", found)
 	}
 	if _, said := run("logout"); !strings.Contains(said, "Ended 1 login.") {
 		t.Errorf("logout: %s", said)
 	}
 	for name, token := range map[string]string{"first": first, "second": second} {
-		if introspectAt(t, at.replica, server, token)["active"] != false {
+		if introspectAt(t, at, server, token)["active"] != false {
 			t.Errorf("after logout the %s token is active", name)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	tokenserver "github.com/hallpass-dev/hallpass/cmd/tokenserver/app"
+	"github.com/hallpass-dev/hallpass/test/kit/people"
 )
 
 // All processes are started anew before each step of a login, and it continues: what is known of it
@@ -36,11 +37,11 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	must(t, cluster.Create(t.Context(), policy))
 	t.Cleanup(func() { must(t, client.IgnoreNotFound(cluster.Delete(context.Background(), policy))) })
 	trust(t, &v1alpha1.OAuth2TrustedIssuer{
-		ObjectMeta: metav1.ObjectMeta{Name: "people-op"},
+		ObjectMeta: metav1.ObjectMeta{Name: provider.Name},
 		Spec: v1alpha1.OAuth2TrustedIssuerSpec{
-			Issuer: peopleProvider, Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}, CABundle: provider,
+			Issuer: provider.Issuer, Uses: []v1alpha1.IssuerUse{v1alpha1.IssuerPerson}, CABundle: people.CA(),
 			Namespaces: []v1alpha1.IssuerNamespaces{{From: fromNamespace(namespace)}},
-			Login:      v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: "people-op"}},
+			Login:      v1alpha1.IssuerLoginSpec{ClientID: "hallpass", ClientSecretRef: v1alpha1.LoginSecretReference{Name: provider.Name}},
 		},
 	}, v1alpha1.ReasonTrusted)
 	grant := grantTo(namespace, "call")
@@ -53,13 +54,13 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	native.Spec.Access = []v1alpha1.Access{accessTo(namespace, "api", "call")}
 	native.Spec.RedirectURIs = []v1alpha1.RedirectURI{"http://127.0.0.1/callback"}
 	native.Spec.RefreshTokens = v1alpha1.RefreshTokensSpec{Lifetime: "8h"}
-	native.Spec.Authentication.Method, native.Spec.LoginIssuerName = v1alpha1.ByNone, "people-op"
+	native.Spec.Authentication.Method, native.Spec.LoginIssuerName = v1alpha1.ByNone, provider.Name
 	apply(t, namespace, native)
 	decides(t, native, "call Granted")
 
 	p := startProcesses(t)
-	b := newBrowser(t, loginAt{p.replica, p.ca}, provider)
-	b.before = func(to *url.URL) {
+	b := people.NewBrowser(t, network)
+	b.Before = func(to *url.URL) {
 		if to.Host == "login.example.com" {
 			p.restart()
 		}
@@ -70,7 +71,7 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	}
 	ctx := context.WithValue(t.Context(), oauth2.HTTPClient, hallpass.HTTP)
 	verifier := oauth2.GenerateVerifier()
-	back := b.logIn(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), nativeBack)
+	back := b.LogIn(config.AuthCodeURL("the-state", oauth2.S256ChallengeOption(verifier), oauth2.SetAuthURLParam("resource", api.Status.Identifier)), nativeBack, provider).Query()
 	if p.restarts < 3 { // authorize, consent, callback
 		t.Errorf("%d restarts during the login", p.restarts)
 	}
@@ -79,7 +80,7 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	must(t, err)
 	for range 2 {
 		p.restart()
-		if found := introspectAt(t, p.replica, server, token.AccessToken); found["active"] != true || found["sub"] != "user:people-op:id1" {
+		if found := introspectAt(t, p.replica, server, token.AccessToken); found["active"] != true || found["sub"] != peopleSubject {
 			t.Fatalf("introspected as %v", found)
 		}
 		p.restart()
@@ -107,7 +108,6 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 type processes struct {
 	t         *testing.T
 	replica   *replica
-	ca        []byte
 	restarts  int
 	tokenFile string
 	stopLogin func() error
@@ -119,7 +119,7 @@ func startProcesses(t *testing.T) *processes {
 	t.Helper()
 	p := &processes{t: t, tokenFile: prepareLogin(t), public: freeAddress(t), port: freeAddress(t), login: freeAddress(t)}
 	p.start()
-	p.ca = behindProxy(t, "login.example.com", p.login)
+	behindProxy(t, "login.example.com", p.login)
 	return p
 }
 

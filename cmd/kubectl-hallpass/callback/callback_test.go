@@ -183,3 +183,44 @@ func TestTheReceiverServesTheBrowserAndEnds(t *testing.T) {
 		t.Errorf("after an interruption: %v", err)
 	}
 }
+
+// FuzzAnswer sends the receiver any request. No request panics it, no page repeats one, and a code
+// comes out only of a request with the state and the issuer that are expected.
+func FuzzAnswer(f *testing.F) {
+	f.Add(http.MethodGet, "127.0.0.1:8000", "/callback?code=c&state=the-state&iss="+url.QueryEscape(issuer))
+	f.Add(http.MethodGet, "127.0.0.1:8000", "/callback?error=access_denied&state=the-state&iss="+issuer)
+	f.Add(http.MethodGet, "127.0.0.1:8000", "/callback?code=c;state=the-state&iss="+issuer)
+	f.Add(http.MethodGet, "evil.example.com", "/callback?code=c&code=d&state=%00")
+	f.Add(http.MethodPost, "127.0.0.1:8000", "/%63allback/../callback?code=c")
+	f.Fuzz(func(t *testing.T, method, host, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil || u.Host != "" {
+			return
+		}
+		r := listen(t, "http://127.0.0.1/callback")
+		here, err := url.Parse(r.RedirectURI())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host == "127.0.0.1:8000" { // a port that is known
+			host = here.Host
+		}
+		request := (&http.Request{Method: method, Host: host, URL: u, RequestURI: target, Header: http.Header{}, Body: http.NoBody}).WithContext(t.Context())
+		recorder := httptest.NewRecorder()
+		r.ServeHTTP(recorder, request)
+		query, _ := url.ParseQuery(u.RawQuery)
+		ours := method == http.MethodGet && host == here.Host && u.Path == "/callback" && query.Get("state") == "the-state" && query.Get("iss") == issuer
+		if recorder.Code == http.StatusOK && (!ours || query.Get("code") == "" || query.Get("error") != "") {
+			t.Errorf("%s %s %s is an answer", method, host, target)
+		}
+		if code := query.Get("code"); len(code) > 40 && strings.Contains(recorder.Body.String(), code) {
+			t.Errorf("the page repeats %s", target)
+		}
+		if recorder.Code != http.StatusOK {
+			return
+		}
+		if code, err := r.Await(t.Context()); err != nil || code != query.Get("code") {
+			t.Errorf("%s: the code is %q, %v", target, code, err)
+		}
+	})
+}

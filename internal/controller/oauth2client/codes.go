@@ -136,7 +136,9 @@ func compileCodes(c *v1alpha1.OAuth2Client, ceilings oauth2.Ceilings) *oauth2.Co
 	if !hasCodes(c) {
 		return nil
 	}
-	codes := &oauth2.Codes{IssuerName: c.Spec.LoginIssuerName, AskAlways: c.Spec.Consent == v1alpha1.ConsentAlways}
+	codes := &oauth2.Codes{
+		IssuerName: c.Spec.LoginIssuerName, DisplayName: c.Spec.DisplayName, AskAlways: c.Spec.Consent == v1alpha1.ConsentAlways,
+	}
 	for _, uri := range c.Spec.RedirectURIs {
 		if ceilings.AllowRedirectURI(string(uri)) {
 			codes.RedirectURIs = append(codes.RedirectURIs, string(uri))

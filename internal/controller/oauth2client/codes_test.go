@@ -54,6 +54,10 @@ func TestCodesAreCompiledWithinThePolicies(t *testing.T) {
 			func(s *v1alpha1.OAuth2ClientSpec) { s.Consent = v1alpha1.ConsentAlways },
 			&oauth2.Codes{RedirectURIs: both, IssuerName: "corp", AskAlways: true},
 		},
+		"a name for people": {
+			func(s *v1alpha1.OAuth2ClientSpec) { s.DisplayName = "Reports of the month" },
+			&oauth2.Codes{RedirectURIs: both, IssuerName: "corp", DisplayName: "Reports of the month"},
+		},
 		"the only issuer": {
 			func(s *v1alpha1.OAuth2ClientSpec) { s.LoginIssuerName, s.Consent = "", v1alpha1.ConsentWhenNeeded },
 			&oauth2.Codes{RedirectURIs: both},
@@ -154,13 +158,20 @@ func TestRedirectURIsThatNoPolicyAllowsAreNamed(t *testing.T) {
 
 // A client that must not grow keeps the redirect URIs that it had.
 func TestARestrictedClientGetsNoNewRedirectURI(t *testing.T) {
-	before := oauth2.Client{Codes: &oauth2.Codes{RedirectURIs: []string{"https://a.test/"}}}
+	before := oauth2.Client{Codes: &oauth2.Codes{RedirectURIs: []string{"https://a.test/"}, DisplayName: "A"}}
 	compiled := oauth2.Client{Codes: &oauth2.Codes{RedirectURIs: []string{"https://a.test/", "https://b.test/"}, IssuerName: "corp"}}
 	if !restrict(&compiled, before) || !slices.Equal(compiled.Codes.RedirectURIs, before.Codes.RedirectURIs) || compiled.Codes.IssuerName != "corp" {
 		t.Errorf("%+v", compiled.Codes)
 	}
+	if compiled.Codes.DisplayName != "" {
+		t.Errorf("a name that was left out is back: %q", compiled.Codes.DisplayName)
+	}
 	if restrict(&compiled, before) {
 		t.Error("what it had counts as new")
+	}
+	compiled.Codes.DisplayName = "A long name"
+	if !restrict(&compiled, before) || compiled.Codes.DisplayName != "A" {
+		t.Errorf("another name: %q", compiled.Codes.DisplayName)
 	}
 	if !restrict(&compiled, oauth2.Client{}) || len(compiled.Codes.RedirectURIs) > 0 {
 		t.Errorf("a client without codes before: %+v", compiled.Codes)

@@ -165,6 +165,9 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 		codes := *compiled.Codes
 		codes.RedirectURIs = keepScopes(codes.RedirectURIs, before.Codes.RedirectURIs)
 		removed = len(codes.RedirectURIs) < len(compiled.Codes.RedirectURIs)
+		if codes.DisplayName != before.Codes.DisplayName && codes.DisplayName != "" {
+			codes.DisplayName, removed = before.Codes.DisplayName, true
+		}
 		compiled.Codes = &codes
 	} else if compiled.Codes != nil {
 		removed = len(compiled.Codes.RedirectURIs) > 0

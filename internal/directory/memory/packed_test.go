@@ -91,7 +91,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"a public client with all that codes have": {change: func(c *oauth2.Client) {
 			c.GrantTypes, c.Credentials = oauth2.AuthorizationCode, oauth2.Credentials{Public: true}
 			c.Codes = &oauth2.Codes{
-				RedirectURIs: []string{"http://localhost/cb", "https://a.test/cb"}, IssuerName: "corp", AskAlways: true,
+				RedirectURIs: []string{"http://localhost/cb", "https://a.test/cb"}, IssuerName: "corp", DisplayName: "Reports", AskAlways: true,
 				Refresh: oauth2.Refreshing{Lifetime: 2160 * time.Hour, Idle: time.Hour, Limited: true, Max: 10_000},
 			}
 		}},

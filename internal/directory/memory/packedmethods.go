@@ -24,6 +24,7 @@ func packCodes(w *wire.Writer, c *oauth2.Client) {
 	}
 	w.Byte(flags)
 	w.Text(codes.IssuerName)
+	w.Text(codes.DisplayName)
 	packTexts(w, codes.RedirectURIs)
 	w.Varint(int64(codes.Refresh.Lifetime / time.Second))
 	w.Varint(int64(codes.Refresh.Idle / time.Second))
@@ -33,7 +34,7 @@ func packCodes(w *wire.Writer, c *oauth2.Client) {
 func unpackCodes(r *wire.Reader, c *oauth2.Client) {
 	flags := r.Byte()
 	c.Credentials.Public = flags&codesPublic != 0
-	c.Codes = &oauth2.Codes{AskAlways: flags&codesAsk != 0, IssuerName: r.Text(), RedirectURIs: unpackTexts(r, nil)}
+	c.Codes = &oauth2.Codes{AskAlways: flags&codesAsk != 0, IssuerName: r.Text(), DisplayName: r.Text(), RedirectURIs: unpackTexts(r, nil)}
 	c.Codes.Refresh = oauth2.Refreshing{
 		Lifetime: time.Duration(r.Varint()) * time.Second, Idle: time.Duration(r.Varint()) * time.Second, Limited: flags&codesLimited != 0, Max: int(r.Varint()),
 	}

@@ -22,7 +22,7 @@ import (
 
 const (
 	// snapshotVersion is the version of the whole snapshot, the short form of clients included.
-	snapshotVersion = 14
+	snapshotVersion = 15
 	snapshotMagic   = "hallpass snapshot "
 )
 

@@ -195,6 +195,7 @@ func logins() map[string]func(w *auditFixture) {
 		"the person refuses":        ended(loginport.PersonRefused),
 		"the provider refuses":      ended(loginport.ProviderRefused),
 		"the provider is away":      ended(loginport.ProviderUnavailable),
+		"the provider is of no use": ended(loginport.ProviderUnusable),
 		"another issuer":            func(w *auditFixture) { w.finish("iss", "https://evil.test") },
 		"an old ID token":           func(w *auditFixture) { w.finish("iat", noon.Add(-time.Hour).Unix()) },
 		"another audience":          func(w *auditFixture) { w.finish("aud", "evil") },

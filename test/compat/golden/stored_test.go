@@ -98,7 +98,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 		"codes": {Client: with(func(c *oauth2.Client) {
 			c.Credentials.KeysOnly, c.Credentials.Keys, c.GrantTypes = true, keys, oauth2.ClientCredentials|oauth2.AuthorizationCode
 			c.Codes = &oauth2.Codes{
-				RedirectURIs: []string{"https://shop.example.com/callback"}, IssuerName: "corp", AskAlways: true,
+				RedirectURIs: []string{"https://shop.example.com/callback"}, IssuerName: "corp", DisplayName: "Reports", AskAlways: true,
 				Refresh: oauth2.Refreshing{Lifetime: 8 * time.Hour, Limited: true, Max: 10},
 			}
 		})},

@@ -22,6 +22,9 @@ import (
 
 // Browser is a browser without script. It has cookies, and follows no redirect by itself.
 type Browser struct {
+	// Before is called before each request; nil for nothing.
+	Before func(*url.URL)
+
 	t      testing.TB
 	client *http.Client
 }
@@ -41,7 +44,7 @@ func NewBrowser(t testing.TB, network *issuers.Network) *Browser {
 	roots.AppendCertsFromPEM(CA())
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	client.Jar, client.Timeout = jar, time.Minute // no test is about how long an answer takes
-	return &Browser{t, client}
+	return &Browser{t: t, client: client}
 }
 
 // Page is what a browser got.
@@ -49,6 +52,9 @@ type Page struct {
 	Status         int
 	Body, Location string
 }
+
+// Get shows the page at an address.
+func (b *Browser) Get(address string) Page { b.t.Helper(); return b.do(http.MethodGet, address, nil) }
 
 func (b *Browser) do(method, address string, form url.Values) Page {
 	b.t.Helper()
@@ -58,6 +64,9 @@ func (b *Browser) do(method, address string, form url.Values) Page {
 	}
 	r, err := http.NewRequestWithContext(b.t.Context(), method, address, body)
 	world.Must(b.t, err)
+	if b.Before != nil {
+		b.Before(r.URL)
+	}
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)

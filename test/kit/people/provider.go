@@ -41,7 +41,9 @@ type Provider struct {
 	Subject string
 
 	process *exec.Cmd
-	proxy   *httptest.Server
+	// ended is closed when the process has ended.
+	ended chan struct{}
+	proxy *httptest.Server
 }
 
 // Stop ends it.
@@ -49,10 +51,10 @@ func (p *Provider) Stop() {
 	if p.proxy != nil {
 		p.proxy.Close()
 	}
-	if p.process != nil && p.process.Process != nil {
-		// with the processes that it has started
+	if p.ended != nil {
+		// with the processes that it has started, which may outlive it
 		_ = syscall.Kill(-p.process.Process.Pid, syscall.SIGKILL)
-		_ = p.process.Wait()
+		<-p.ended
 	}
 }
 
@@ -77,8 +79,8 @@ func (p *Provider) start(network *issuers.Network, command ...string) error {
 	if err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}
-	if err := p.process.Start(); err != nil {
-		return fmt.Errorf("start %s: %w", p.Name, err)
+	if err := p.run(); err != nil {
+		return err
 	}
 	lines := bufio.NewReader(output)
 	address, err := lines.ReadString('\n')
@@ -95,6 +97,19 @@ func (p *Provider) prepare(command ...string) {
 	// Close ends it
 	p.process = exec.CommandContext(context.Background(), command[0], command[1:]...)
 	p.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+}
+
+// run starts the process.
+func (p *Provider) run() error {
+	if err := p.process.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	p.ended = make(chan struct{})
+	go func() {
+		_ = p.process.Wait()
+		close(p.ended)
+	}()
+	return nil
 }
 
 // expose answers for the host of the provider.
@@ -161,11 +176,16 @@ func StartKeycloak(ctx context.Context, network *issuers.Network, root, dir stri
 	// work, of which there are seconds
 	p.process.Env = append(os.Environ(), "JAVA_OPTS_KC_HEAP=-Xms64m -Xmx512m", "JAVA_OPTS_APPEND=-XX:TieredStopAtLevel=1")
 	p.process.Stdout, p.process.Stderr = log, log
-	if err := p.process.Start(); err != nil {
-		return nil, fmt.Errorf("start Keycloak: %w", err)
+	if err := p.run(); err != nil {
+		return nil, err
 	}
 	p.expose(network, address)
 	err = installation.Wait(ctx, "Keycloak serves its realm", func() (bool, error) {
+		select {
+		case <-p.ended:
+			return false, fmt.Errorf("%s ends at its start", filepath.Base(program))
+		default:
+		}
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/realms/people/.well-known/openid-configuration", http.NoBody)
 		if err != nil {
 			return false, err

@@ -1,0 +1,153 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package directory
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
+	"k8s.io/apimachinery/pkg/watch"
+	restwatch "k8s.io/client-go/rest/watch"
+
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
+)
+
+// occurrence is what a watch brings.
+type occurrence struct {
+	kind   watch.EventType
+	object runtime.Object
+}
+
+// readWith reads the events of a stream with serializers, until one cannot be read.
+func readWith(t testing.TB, codecs runtime.NegotiatedSerializer, stream []byte) (read []occurrence, err error) {
+	t.Helper()
+	objects, events, framer, err := runtime.NewClientNegotiator(codecs, v1alpha1.GroupVersion).StreamDecoder(runtime.ContentTypeJSON, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := restwatch.NewDecoder(streaming.NewDecoder(framer.NewFrameReader(io.NopCloser(bytes.NewReader(stream))), events), objects)
+	for {
+		kind, object, err := decoder.Decode()
+		if err != nil {
+			return read, err
+		}
+		read = append(read, occurrence{kind, object})
+	}
+}
+
+// bothWays reads a stream with the serializers of client-go, and as the token server does. The
+// results have to be the same.
+func bothWays(t testing.TB, stream []byte) []occurrence {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+	want, wantErr := readWith(t, codecs, stream)
+	got, gotErr := readWith(t, customCodecs{codecs}, stream)
+	if (gotErr == nil) != (wantErr == nil) || errors.Is(gotErr, io.EOF) != errors.Is(wantErr, io.EOF) {
+		t.Errorf("%s is read with %v, want %v", stream, gotErr, wantErr)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(occurrence{})); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", stream, diff)
+	}
+	return got
+}
+
+// redeemedEvent is an event about a redemption, as API servers write it.
+const redeemedEvent = `{"type":"ADDED","object":{"apiVersion":"hallpass.dev/v1alpha1","kind":"TokenRevocation","metadata":{"creationTimestamp":"2026-11-30T12:00:00Z",` +
+	`"generation":1,"labels":{"app.kubernetes.io/managed-by":"hallpass","hallpass.dev/revocation-batch":"redeemed-a"},"managedFields":[{"apiVersion":"hallpass.dev/v1alpha1",` +
+	`"fieldsType":"FieldsV1","fieldsV1":{"f:spec":{".":{},"f:redemption":{".":{},"f:attempt":{}}}},"manager":"tokenserver","operation":"Update","time":"2026-11-30T12:00:00Z"}],` +
+	`"name":"redeemed-a","namespace":"hallpass-registry","resourceVersion":"4711","uid":"4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11"},"spec":{"minReader":1,` +
+	`"redemption":{"attempt":"A","clientID":"shop.web","expiresAt":"2026-11-30T12:01:00Z","grantID":"g}{\\\"","namespace":"shop"},"version":2}}}`
+
+func TestEventsAreReadAsClientGoReadsThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		stream string
+		events int
+	}{
+		"a redemption":           {redeemedEvent, 1},
+		"several":                {redeemedEvent + "\n" + strings.Replace(redeemedEvent, "ADDED", "DELETED", 1) + redeemedEvent, 3},
+		"kind first":             {strings.Replace(redeemedEvent, `"apiVersion":"hallpass.dev/v1alpha1","kind":"TokenRevocation"`, `"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1"`, 1), 1},
+		"another order":          {`{"object":{"kind":"TokenRevocation","metadata":{"name":"a"},"apiVersion":"hallpass.dev/v1alpha1"},"type":"MODIFIED"}`, 1},
+		"spaces":                 {`{ "type": "ADDED", "object": {"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1"} }`, 1},
+		"a further member":       {strings.TrimSuffix(redeemedEvent, "}") + `,"later":{"a":1}}`, 1},
+		"a member twice":         {strings.TrimSuffix(redeemedEvent, "}") + `,"object":{"kind":"Status","apiVersion":"v1","code":410}}`, 1},
+		"another case":           {strings.Replace(redeemedEvent, `"spec"`, `"Spec"`, 1), 1},
+		"another kind":           {`{"type":"ADDED","object":{"apiVersion":"hallpass.dev/v1alpha1","kind":"OAuth2Client","metadata":{"name":"a"}}}`, 1},
+		"a bookmark":             {`{"type":"BOOKMARK","object":{"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1","metadata":{"resourceVersion":"7","creationTimestamp":null}}}`, 1},
+		"an error":               {`{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","reason":"Expired","code":410}}`, 1},
+		"a type with an escape":  {strings.Replace(redeemedEvent, "ADDED", `\u0041DDED`, 1), 1},
+		"a type that is unknown": {strings.Replace(redeemedEvent, "ADDED", "REMOVED", 1), 0},
+		"a number for a text":    {strings.Replace(redeemedEvent, `"shop.web"`, "7", 1), 0},
+		"an object that is none": {`{"type":"ADDED","object":[{}]}`, 0},
+		"an event that is cut":   {redeemedEvent[:400], 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := bothWays(t, []byte(c.stream)); len(got) != c.events {
+				t.Errorf("%d events, want %d", len(got), c.events)
+			}
+		})
+	}
+}
+
+func FuzzEvents(f *testing.F) {
+	f.Add([]byte(redeemedEvent))
+	f.Add([]byte(`{"type":"ADDED","object":{"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1","spec":{"batch":{"tokens":"AAAA"}}}}`))
+	f.Add([]byte(`{"type":"BOOKMARK","object":{"kind":"OAuth2Client","apiVersion":"hallpass.dev/v1alpha1"}}{"type":""`))
+	f.Fuzz(func(t *testing.T, stream []byte) { bothWays(t, stream) })
+}
+
+// TestARedemptionIsWrittenAsItsKind: the bytes are those of the object.
+func TestARedemptionIsWrittenAsItsKind(t *testing.T) {
+	r := revocation.Redemption{
+		CodeID: "c", GrantID: "g", Attempt: "A", Client: revocation.Client{ID: `https://a.example/"é`, Namespace: "shop"},
+		ExpiresAt: time.Date(2026, 11, 30, 13, 1, 0, 7, time.FixedZone("", 3600)),
+	}
+	want := v1alpha1.NewRedemption("registry", r.Name(), v1alpha1.CodeRedemption{
+		ClientID: r.Client.ID, Namespace: "shop", GrantID: "g", Attempt: "A", ExpiresAt: new(metav1.NewTime(r.ExpiresAt)),
+	}, v1alpha1.RecordForm{Version: revocation.Version, MinReader: revocation.OldestReader})
+	want.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("TokenRevocation"))
+	document, err := json.Marshal(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wanted, got map[string]any
+	if err := errors.Join(json.Unmarshal(document, &wanted), json.Unmarshal(bodyOf("registry", r.Name(), r), &got)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(wanted, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func BenchmarkReadARedemption(b *testing.B) {
+	scheme := runtime.NewScheme()
+	if err := v1alpha1.AddToScheme(scheme); err != nil {
+		b.Fatal(err)
+	}
+	plain := serializer.NewCodecFactory(scheme).WithoutConversion()
+	for name, codecs := range map[string]runtime.NegotiatedSerializer{"client-go": plain, "here": customCodecs{plain}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			stream := []byte(strings.Repeat(redeemedEvent, b.N))
+			b.ResetTimer()
+			if read, _ := readWith(b, codecs, stream); len(read) != b.N {
+				b.Fatalf("%d events of %d", len(read), b.N)
+			}
+		})
+	}
+}
