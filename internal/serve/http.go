@@ -5,6 +5,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -54,6 +55,8 @@ type HTTPConfig struct {
 	// Prefix for other requests; nil trusts no proxy. It decides only whose request ends where
 	// there is no room.
 	Forwarded func(*http.Request) netip.Prefix
+	// Idle is how long a connection without a request is kept; zero is the default.
+	Idle time.Duration
 	// Connection adds to the context of each connection, which is that of its requests; nil
 	// adds nothing.
 	Connection func(context.Context) context.Context
@@ -68,7 +71,7 @@ func NewHTTPServer(c HTTPConfig) *http.Server {
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       cmp.Or(c.Idle, idleTimeout),
 		MaxHeaderBytes:    maxHeaderBytes,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerStream: streamBuffer, MaxReceiveBufferPerConnection: connectionBuffer,

@@ -41,7 +41,7 @@ const (
 // and for one that does, by the pages of login and a client library, and each end of the login ends
 // all of its tokens.
 func TestAPersonLogsIn(t *testing.T) {
-	provider := startProvider(t)
+	provider := startProvider(t, "zitadel")
 	makeNamespace(t, "people", nil)
 	policy := policyOf("people", func(spec *v1alpha1.OAuth2PolicySpec) {
 		spec.GrantTypes = []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantAuthorizationCode}
@@ -85,7 +85,7 @@ func TestAPersonLogsIn(t *testing.T) {
 		name, secret, redirect string
 	}{{"portal", string(secret.Data["client_secret"]), peopleBack}, {"native", "", nativeBack}} {
 		t.Run(c.name, func(t *testing.T) {
-			b := people.NewBrowser(t, network)
+			b := people.NewBrowser(t, &network)
 			config := &oauth2.Config{
 				ClientID: "people." + c.name, ClientSecret: c.secret, RedirectURL: c.redirect, Scopes: []string{"openid", "offline_access", "call"},
 				Endpoint: oauth2.Endpoint{AuthURL: peopleLogin + "/oauth2/authorize", TokenURL: at.url + "/oauth2/token", AuthStyle: oauth2.AuthStyleInParams},
@@ -142,8 +142,8 @@ func TestAPersonLogsIn(t *testing.T) {
 			})
 		})
 	}
-	t.Run("kubectl hallpass", func(t *testing.T) { logInWithKubectl(t, at, people.NewBrowser(t, network), provider, "native", server) })
-	b := people.NewBrowser(t, network)
+	t.Run("kubectl hallpass", func(t *testing.T) { logInWithKubectl(t, at, provider, "native", server) })
+	b := people.NewBrowser(t, &network)
 	if page := b.Get(peopleLogin + "/oauth2/authorize?client_id=people.unknown&redirect_uri=https%3A%2F%2Fevil.example.com"); page.Status != http.StatusBadRequest || page.Location != "" {
 		t.Errorf("an unknown client: %d %s", page.Status, page.Location)
 	}
@@ -171,12 +171,12 @@ func behindProxy(t *testing.T, host, address string) {
 	network.Add(host, proxy.Listener.Addr().String())
 }
 
-// startProvider starts the example provider of zitadel/oidc.
-func startProvider(t *testing.T) *people.Provider {
+// startProvider starts the example provider of zitadel/oidc under a name.
+func startProvider(t *testing.T, name string) *people.Provider {
 	t.Helper()
 	top, err := filepath.Abs(root())
 	must(t, err)
-	provider, err := people.StartZitadel(t.Context(), network, top, peopleLogin)
+	provider, err := people.StartZitadel(t.Context(), &network, top, peopleLogin, name)
 	must(t, err)
 	t.Cleanup(provider.Stop)
 	return provider

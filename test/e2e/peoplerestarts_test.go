@@ -26,7 +26,7 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("each step takes a start of three processes")
 	}
-	provider := startProvider(t)
+	provider := startProvider(t, "zitadel")
 	const namespace = "people-restarts"
 	makeNamespace(t, namespace, nil)
 	policy := policyOf(namespace, func(spec *v1alpha1.OAuth2PolicySpec) {
@@ -59,7 +59,7 @@ func TestALoginOutlivesRestarts(t *testing.T) {
 	decides(t, native, "call Granted")
 
 	p := startProcesses(t)
-	b := people.NewBrowser(t, network)
+	b := people.NewBrowser(t, &network)
 	b.Before = func(to *url.URL) {
 		if to.Host == "login.example.com" {
 			p.restart()

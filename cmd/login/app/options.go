@@ -26,6 +26,10 @@ const (
 	DefaultNamespace = "hallpass-login"
 	// DefaultShutdownLag is twice the time that kube-proxy may take to remove an endpoint.
 	DefaultShutdownLag = 10 * time.Second
+	// DefaultMaxConnections is how many connections may be open at the public port, and
+	// DefaultMaxConnectionsPerSource how many of them a source may have.
+	DefaultMaxConnections          = 1536
+	DefaultMaxConnectionsPerSource = 384
 	// PublicCA is the value of --token-server-ca for authorities that every machine trusts.
 	PublicCA = "public"
 
@@ -144,9 +148,9 @@ func (s *TokenServer) flags(flags *flag.FlagSet) {
 }
 
 func (c *Connections) flags(flags *flag.FlagSet) {
-	flags.IntVar(&c.Max, "max-connections", serve.DefaultMaxConnections,
+	flags.IntVar(&c.Max, "max-connections", DefaultMaxConnections,
 		"how many connections may be open at the public port; when all are, the source with the most gives way to those with fewer")
-	flags.IntVar(&c.MaxPerSource, "max-connections-per-source", serve.DefaultMaxConnectionsPerSource,
+	flags.IntVar(&c.MaxPerSource, "max-connections-per-source", DefaultMaxConnectionsPerSource,
 		"how many of them one address (IPv6: a /64, or an address of --own-prefix) may have; behind a balancer that hides addresses, set it to --max-connections")
 	flags.Func("trusted-proxy",
 		"address, or range such as 10.0.0.0/8, of a proxy whose X-Forwarded-For is believed in the log and in limits; may be repeated",

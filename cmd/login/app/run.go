@@ -32,9 +32,12 @@ const (
 	// drainTimeout bounds how long requests in flight may take once login stops.
 	drainTimeout = 20 * time.Second
 	// room is the memory that the connections of the public port may hold, and opsRoom that of
-	// the other port.
-	room    = 24 << 20
+	// the other port. DefaultMaxConnections that wait for a request fit into room.
+	room    = 48 << 20
 	opsRoom = 5 << 20
+	// idle is how long a browser may keep a connection without a request. Each person has
+	// another one, and few requests.
+	idle = 20 * time.Second
 )
 
 // Run serves until the context ends; then readiness goes first, and requests in flight finish.
@@ -62,7 +65,7 @@ func Run(ctx context.Context, o Options) error {
 	var stopping atomic.Bool
 	metrics := serve.Ops{Metrics: promhttp.HandlerFor(registry, promhttp.HandlerOpts{}), Stopping: &stopping}
 	public := serve.NewHTTPServer(serve.HTTPConfig{
-		Handler: serve.CloseConnections(metrics.Public(handler), &stopping), TLS: config.Plain, Log: log, Forwarded: sources.forwarded,
+		Handler: serve.CloseConnections(metrics.Public(handler), &stopping), TLS: config.Plain, Log: log, Forwarded: sources.forwarded, Idle: idle,
 	})
 	ops := serve.NewHTTPServer(serve.HTTPConfig{Handler: metrics.Handler(), Log: log})
 	closed := newClosings(registry, log)

@@ -29,8 +29,8 @@ const (
 	pause = 5 * time.Second
 	// maxDocuments bounds the cache.
 	maxDocuments = 64
-	// maxAnswer bounds one answer of a provider.
-	maxAnswer = 256 << 10
+	// maxAnswer bounds one answer of a provider. The token server reads no longer ID token.
+	maxAnswer = 64 << 10
 )
 
 // metadata are the discovery documents of providers.

@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 			return 1, err
 		}
 		defer func() { err = errors.Join(err, login.Stop()) }()
-		if zitadel, err = people.StartZitadel(ctx, network, root, loginURL); err != nil {
+		if zitadel, err = people.StartZitadel(ctx, network, root, loginURL, "zitadel"); err != nil {
 			return 1, err
 		}
 		defer zitadel.Stop()

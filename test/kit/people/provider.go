@@ -128,9 +128,9 @@ func (p *Provider) host() string { return p.Name + ".example.com" }
 // origin is where browsers and login reach it.
 func (p *Provider) origin() string { return "https://" + p.host() }
 
-// StartZitadel builds and starts the example provider of zitadel/oidc.
-func StartZitadel(ctx context.Context, network *issuers.Network, root, login string) (*Provider, error) {
-	p := &Provider{Name: "zitadel", Subject: "id1"}
+// StartZitadel builds and starts the example provider of zitadel/oidc, which gets a name.
+func StartZitadel(ctx context.Context, network *issuers.Network, root, login, name string) (*Provider, error) {
+	p := &Provider{Name: name, Subject: "id1"}
 	p.Issuer = p.origin()
 	p.Typed = map[string]string{"username": "test-user@" + p.host(), "password": "verysecure"}
 	program := filepath.Join(root, "bin", "tests", "zitadel")
