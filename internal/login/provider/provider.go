@@ -77,6 +77,10 @@ const (
 	shareOfRequest = 16
 )
 
+// MaxHeld is how many bytes the answers of providers take at most: each is there as it came, as
+// x/oauth2 reads it, and as its members, which are in two values.
+const MaxHeld = maxRequests * 4 * maxAnswer
+
 // Providers are the identity providers that people are sent to. It is safe for concurrent use.
 type Providers struct {
 	network  outbound.Network
