@@ -81,7 +81,7 @@ func (w *world) copyAnswers(ctx context.Context, f *population.Fixture) error {
 // not notified of one of that name.
 func (w *world) prepareRedemption(f *population.Fixture) (err error) {
 	const namespace = "team-0"
-	f.Revocations = w.api.Revocations()
+	f.Revocations, f.CA = w.api.Revocations(), w.api.CA()
 	f.Redemption, err = json.Marshal(v1alpha1.NewRedemption(registration.Namespace, "floor-"+strings.Repeat("a", 32), v1alpha1.CodeRedemption{
 		ClientID: namespace + ".portal-0", Namespace: namespace, GrantID: strings.Repeat("g", 22), Attempt: rand.Text(), ExpiresAt: new(metav1.Now()),
 	}, v1alpha1.RecordForm{Version: revocation.Version, MinReader: revocation.OldestReader}))

@@ -53,8 +53,11 @@ func run(file, listen, listenTLS, certificate, key string) error {
 	if err != nil {
 		return err
 	}
-	const callers = 16
-	f := &floor{Fixture: fixture, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: callers}}}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(fixture.CA)
+	f := &floor{Fixture: fixture, client: &http.Client{Transport: &http.Transport{
+		ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+	}}}
 	private, err := x509.ParsePKCS8PrivateKey(f.PKCS8)
 	if err != nil {
 		return err

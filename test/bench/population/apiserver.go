@@ -4,9 +4,15 @@
 package population
 
 import (
+	"crypto/tls"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -28,6 +34,7 @@ type APIServer struct {
 	population *Population
 	listener   net.Listener
 	server     *http.Server
+	ca         []byte // in PEM
 
 	mu       sync.Mutex
 	version  int
@@ -43,7 +50,7 @@ type event struct {
 	Object any    `json:"object"`
 }
 
-// Serve starts the API server on a free port of this machine.
+// Serve starts the API server on a free port of this machine, with TLS and HTTP/2 as a real one.
 func (p *Population) Serve() (*APIServer, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,16 +65,31 @@ func (p *Population) Serve() (*APIServer, error) {
 	mux.HandleFunc("POST "+reports, s.accept)
 	mux.HandleFunc("PUT "+reports+"/{name}", s.accept)
 	mux.HandleFunc("POST "+revocationsPath, s.revoke)
-	s.server = &http.Server{Handler: mux} //nolint:gosec // on loopback, for one caller of the benchmark
-	go func() { _ = s.server.Serve(listener) }()
+	var certificate tls.Certificate
+	certificate, s.ca = certificateOfTests()
+	s.server = &http.Server{ //nolint:gosec // on loopback, for one caller of the benchmark
+		Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
+		ErrorLog: log.New(io.Discard, "", 0),
+	}
+	go func() { _ = s.server.ServeTLS(listener, "", "") }()
 	return s, nil
 }
+
+// certificateOfTests is one for the addresses of this machine, and its authority.
+func certificateOfTests() (tls.Certificate, []byte) {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	return server.TLS.Certificates[0], pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+}
+
+// CA is the authority of its certificate, in PEM.
+func (s *APIServer) CA() []byte { return s.ca }
 
 const revocationsPath = "/apis/hallpass.dev/v1alpha1/namespaces/" + registration.Namespace + "/tokenrevocations"
 
 // Revocations is where TokenRevocations are created.
 func (s *APIServer) Revocations() string {
-	return "http://" + s.listener.Addr().String() + revocationsPath
+	return "https://" + s.listener.Addr().String() + revocationsPath
 }
 
 // revoke creates a TokenRevocation. It does not compare the name with those that exist: servers
@@ -79,7 +101,9 @@ func (s *APIServer) revoke(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	created.TypeMeta = metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "TokenRevocation"}
-	created.CreationTimestamp = metav1.Now()
+	created.CreationTimestamp, created.Generation = metav1.Now(), 1
+	created.ManagedFields = managed(`{"f:metadata":{"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{},"f:hallpass.dev/revocation-batch":{}}},` +
+		`"f:spec":{".":{},"f:minReader":{},"f:redemption":{".":{},"f:attempt":{},"f:clientID":{},"f:expiresAt":{},"f:grantID":{},"f:namespace":{}},"f:version":{}}}`)
 	s.mu.Lock()
 	s.version++
 	created.ResourceVersion, created.UID = strconv.Itoa(s.version), types.UID(strconv.Itoa(s.version))
@@ -113,8 +137,9 @@ func (s *APIServer) Stop() error { return s.server.Close() }
 // WriteKubeconfig writes a file by which a client finds the API server.
 func (s *APIServer) WriteKubeconfig(path string) error {
 	const config = `{"apiVersion":"v1","kind":"Config","current-context":"c","contexts":[{"name":"c","context":{"cluster":"c"}}],` +
-		`"clusters":[{"name":"c","cluster":{"server":"http://%"}}]}`
-	return os.WriteFile(path, []byte(strings.Replace(config, "%", s.listener.Addr().String(), 1)), 0o600)
+		`"clusters":[{"name":"c","cluster":{"server":"https://ADDRESS","certificate-authority-data":"CA"}}]}`
+	filled := strings.NewReplacer("ADDRESS", s.listener.Addr().String(), `"CA"`, strconv.Quote(base64.StdEncoding.EncodeToString(s.ca))).Replace(config)
+	return os.WriteFile(path, []byte(filled), 0o600)
 }
 
 // Touch sends an event as if the registration of a client was written again.
@@ -326,10 +351,14 @@ func (c Client) meta(namespace, name, uid string) metav1.ObjectMeta {
 		Namespace: namespace, Name: name, UID: types.UID(uid), ResourceVersion: "1", Generation: 1,
 		Labels:      map[string]string{"app.kubernetes.io/managed-by": "hallpass"},
 		Annotations: map[string]string{registration.AnnotationClientID: c.ID},
-		ManagedFields: []metav1.ManagedFieldsEntry{{
-			Manager: "hallpass-manager", Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1",
-			FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:client.json":{}},"f:metadata":{"f:annotations":{".":{},` +
-				`"f:hallpass.dev/client-id":{}},"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{}}},"f:type":{}}`),
-		}},
+		ManagedFields: managed(`{"f:data":{".":{},"f:client.json":{}},"f:metadata":{"f:annotations":{".":{},` +
+			`"f:hallpass.dev/client-id":{}},"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{}}},"f:type":{}}`),
 	}
+}
+
+// managed is what the API server stores about who wrote the fields of an object.
+func managed(fields string) []metav1.ManagedFieldsEntry {
+	return []metav1.ManagedFieldsEntry{{
+		Manager: "hallpass-manager", Operation: metav1.ManagedFieldsOperationUpdate, FieldsType: "FieldsV1", FieldsV1: metav1.NewFieldsV1(fields),
+	}}
 }

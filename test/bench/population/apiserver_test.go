@@ -5,6 +5,8 @@ package population
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"net/http"
 	"testing"
@@ -29,7 +31,10 @@ func TestReportsOfUseAreAccepted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Stop() }()
-	reports := "http://" + s.listener.Addr().String() + "/apis/hallpass.dev/v1alpha1/namespaces/hallpass-registry/usagereports"
+	reports := "https://" + s.listener.Addr().String() + "/apis/hallpass.dev/v1alpha1/namespaces/hallpass-registry/usagereports"
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.CA())
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}
 	sent := v1alpha1.UsageReport{ObjectMeta: metav1.ObjectMeta{Name: "replica"}, Spec: v1alpha1.UsageReportSpec{Uses: []byte("uses")}}
 	for _, step := range []struct{ method, url string }{
 		{http.MethodPost, reports}, {http.MethodPut, reports + "/replica"}, {http.MethodPut, reports + "/replica"},
@@ -42,7 +47,7 @@ func TestReportsOfUseAreAccepted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		response, err := http.DefaultClient.Do(request)
+		response, err := client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,8 +42,10 @@ type Fixture struct {
 	RedeemedRest  string `json:"redeemedRest"`
 	Refreshed     string `json:"refreshed"`
 	RefreshedRest string `json:"refreshedRest"`
-	// Revocations is where an object is created for each code, and Redemption that object.
+	// Revocations is where an object is created for each code, with the authority CA of that
+	// server in PEM, and Redemption that object.
 	Revocations string `json:"revocations"`
+	CA          []byte `json:"ca"`
 	Redemption  []byte `json:"redemption"`
 	// Check is the answer to Envoy about a token that was seen before, a CheckResponse.
 	Check []byte `json:"check"`
