@@ -52,6 +52,13 @@ type RotationStatus struct {
 	// +kubebuilder:validation:MaxLength=256
 	HandledRequest string `json:"handledRequest,omitempty"`
 
+	// generation is the number of client secrets that were replaced before the current one.
+	// Hallpass reads it only if the registration of the client is lost: the client secrets that
+	// follow are counted from there.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Generation int64 `json:"generation,omitempty"`
+
 	// nextAt is the time at which the next rotation is due. If a rotation fails, it is the time
 	// at which that rotation was due.
 	// +optional

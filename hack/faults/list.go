@@ -255,4 +255,65 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a look-up believes an API server that was restored", nil, []edit{
 		{"internal/directory/lookup.go", "if err := d.watches.Trusted(); err != nil {\n\t\treturn nil, err\n\t}\n\trecord, _, err := d.api.record(ctx, registration.ResourceSecretName", "record, _, err := d.api.record(ctx, registration.ResourceSecretName"},
 	}, "internal/directory/TestACallerIsToldThatTheStoreIsBehind"},
+	{"a refused write does not show in the conditions", nil, []edit{
+		{output + "failure.go", "case errors.Is(failure, ErrAltered), refused(failure):", "case false && refused(failure):"},
+	}, client + "TestARefusalShowsAtTheFirstAttempt"},
+	{"an API server that does not answer changes conditions", nil, []edit{
+		{output + "failure.go", "\tcase unanswered(failure):\n", "\tcase unanswered(failure) && false:\n"},
+	}, output + "TestAFailureIsReportedWhileTheObjectWasNeverReady"},
+	{"a rotation that fails is not reported", nil, []edit{
+		{client + "status.go", "case plan.Reason == credential.Rotated && d.failure != nil:", "case plan.Reason == credential.Rotated && d.failure != nil && false:"},
+	}, client + "TestARotationThatFailsSaysSoOnce"},
+	{"a rotation that waits is not reported", nil, []edit{
+		{client + "status.go", "\tcase plan.Blocked:\n", "\tcase plan.Blocked && false:\n"},
+	}, client + "TestARotationThatWaitsSaysWhy"},
+	{"`Ready` does not report that a client is granted nothing", nil, []edit{
+		{client + "status.go", "case d.grantedNothing():", "case d.grantedNothing() && false:"},
+	}, client + "TestAClientThatIsGrantedNothingSaysSo"},
+	{"an object stays `Reconciling` for ever", nil, []edit{
+		{controllers + "status/status.go", "if v.Passing && (until.IsZero() || until.After(look.Now)) {", "if v.Passing {"},
+	}, controllers + "status/TestWhatPassesIsStalledFiveMinutesIntoAGeneration"},
+	{"a client that waits for a client_id is not woken", nil, []edit{
+		{controllers + "publish/waiters.go", "\t\twaiting = append(waiting, waiter)\n", "\t\t_ = waiting\n"},
+	}, controllers + "publish/TestWaitersAreReturnedOnceTheirHolderIsDeleted"},
+	{"an object that is asked for by name wakes none that wait for it", nil, []edit{
+		{controllers + "poll/poll.go", "if p.changed(request, w, answer, err) && p.pause(ctx, lookSlots) {", "if p.changed(request, w, answer, err) && false {"},
+	}, controllers + "poll/TestAChangeOfWhatIsWaitedForWakes"},
+	{"a repair that does not hold is repeated at once", nil, []edit{
+		{client + "controller.go", "if len(c.Status.Conditions) > 0 { // what was reported is there, and a write is a repair", never},
+	}, client + "TestARepairThatDoesNotHoldIsDampedAndReported"},
+	{"a lost registration is not counted from the status", nil, []edit{
+		{client + "methods.go", "r := credential.Reported{Generation: reported.Rotation.Generation}", "var r credential.Reported"},
+	}, client + "TestALostRegistrationIsCountedFromTheStatus"},
+	{"the status of a client counts although it is registered", nil, []edit{
+		{client + "methods.go", "Reported: reportedOf(reported, s.held),", "Reported: reportedOf(reported, false),"},
+		{pure + "next.go", "if !s.Declared && len(r.Verifiers) == 0 {", "if !s.Declared {"},
+	}, client + "TestAStatusDoesNotCountWhileThereIsARegistration"},
+	{"a ring without a key that signs stays without one", nil, []edit{
+		{"internal/keyring/rotate.go", "\td.mend()\n\tbare := !d.signs()\n", "\tbare := false\n"},
+	}, "internal/keyring/TestARingWithoutAKeyThatSignsMends"},
+	{"a replica that starts is ready without a key that signs", nil, []edit{
+		{"internal/directory/directory.go", "return d.start.check(d.Ring(), d.Bridging(), d.now())", "return nil"},
+	}, "internal/directory/TestAReplicaThatStartsIsReadyWithAKeyThatSignsAndARightClock"},
+	{"a clock that is set drops the tombstones of deleted objects", nil, []edit{
+		{"internal/directory/memory/tombstones.go", "if gone.aged {", "if true {"},
+	}, "internal/directory/memory/TestAClockThatIsSetDropsNoTombstone"},
+	{"a record that only a newer version can read is taken for absent", nil, []edit{
+		{"internal/directory/api.go", "\tif record, err = recordOf(&secret); err != nil {\n", "\tif record, err = recordOf(&secret); err != nil {\n\t\treturn memory.Record{}, 0, nil\n\t}\n\tif err != nil {\n"},
+	}, "internal/directory/TestARecordThatCannotBeReadIsNotTakenForAbsent"},
+	{"the age of a client is measured by the clock of the replica", nil, []edit{
+		{"internal/directory/lookup.go", "apiclock.WithDate(ctx, &r.ownerRead)", "apiclock.WithDate(ctx, new(time.Time))"},
+	}, "internal/directory/TestAClientIsNewForTenSecondsByTheClockThatDatedIt"},
+	{"an assertion is forgotten while it is still accepted", nil, []edit{
+		{"internal/oauth2/assertion.go", "ExpiresAt: end.Add(assertionSkew)}, nil", "ExpiresAt: end}, nil"},
+	}, "internal/tokenserver/TestAnAssertionIsRememberedAsLongAsItIsAccepted"},
+	{"a key set with a key that is not for us is refused", nil, []edit{
+		{"internal/jws/jwks.go", "case errors.Is(err, errUnsupported), errors.Is(err, ErrCostlyKey):", "case errors.Is(err, ErrCostlyKey):"},
+	}, "internal/jws/TestAKeyThatIsNotForUsIsPassedOverWithAReason"},
+	{"a key set with a private key is accepted", nil, []edit{
+		{"internal/jws/jwks.go", "if _, there := members[name]; there {", "if _, there := members[name]; there && false {"},
+	}, "internal/jws/TestAKeySetIsRefusedWholeForOneKeyThatMustNotBeThere"},
+	{"a token request while no key signs is not answered with 503", nil, []edit{
+		{"internal/oauth2/signing.go", "Code: TemporarilyUnavailable, Reason: ReasonNoSigningKey", "Code: ServerError, Reason: ReasonNoSigningKey"},
+	}, "internal/tokenserver/TestWithoutAKeyThatSignsTokenRequestsAloneAreRefused"},
 }

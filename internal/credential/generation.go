@@ -40,6 +40,30 @@ func (r Record) generationOf(at int) Generation {
 	return g
 }
 
+// Reported is what the status of a client whose registration was lost reports of its secrets: the
+// id of the current one, empty if it lists none, and its generation. The status proves nothing: a
+// tenant may have edited it, and a backup may have put it back. So it only raises the generation
+// of a value that is registered anyway.
+type Reported struct {
+	Current    string
+	Generation int64
+}
+
+// maxReported is the highest generation that a status may report. So many rotations are left above
+// it that their number does not overflow.
+const maxReported = 1 << 52
+
+// after is the generation with which a record begins that takes the place of a lost one, if the
+// secret with an id becomes current. A secret that the status does not list as current has replaced
+// the one that it lists.
+func (r Reported) after(id string) int64 {
+	number := min(max(r.Generation, 0), maxReported)
+	if (number > 0 || r.Current != "") && id != r.Current {
+		number++
+	}
+	return number
+}
+
 // precedes reports whether the record is older than a Secret that proves a generation. One that has
 // a secret of later as current is not, whatever its number: an earlier version drops the number
 // from the records that it writes. What was made within PendingLife is not later: the clocks of two

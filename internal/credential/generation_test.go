@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -94,6 +95,53 @@ func TestARegistryOfYesterdayFollowsTheSecret(t *testing.T) {
 	}
 }
 
+// TestTheStatusCountsWhereTheRecordIsLost: and nowhere else.
+func TestTheStatusCountsWhereTheRecordIsLost(t *testing.T) {
+	made, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, now := Policy{UID: testUID, Request: "now"}, keyring.At(start)
+	for name, c := range map[string]struct {
+		record   Record
+		value    oauth2.Secret
+		reported Reported
+		proven   int64
+		want     int64
+	}{
+		"a client that is new":                                {Record{}, made.Value, Reported{}, 0, 0},
+		"one whose secret was never rotated":                  {Record{}, made.Value, Reported{made.ID, 0}, 0, 0},
+		"one that was never rotated, and has another secret":  {Record{}, made.Value, Reported{"a", 0}, 0, 1},
+		"the current secret":                                  {Record{}, made.Value, Reported{made.ID, 4}, 0, 4},
+		"another one, which has replaced it":                  {Record{}, made.Value, Reported{"a", 4}, 0, 5},
+		"one of which the status has the number alone":        {Record{}, made.Value, Reported{"", 4}, 0, 5},
+		"one that is made, because that in the Secret is bad": {Record{}, oauth2.NewSecret("scribble"), Reported{"a", 4}, 0, 5},
+		"one that is made, because there is none":             {Record{}, oauth2.Secret{}, Reported{"a", 4}, 0, 5},
+		"what the Secret proves, if it is higher":             {Record{}, made.Value, Reported{made.ID, 4}, 7, 7},
+		"not what it proves, if it is lower":                  {Record{}, made.Value, Reported{made.ID, 4}, 3, 4},
+		"a number that is too high":                           {Record{}, made.Value, Reported{made.ID, math.MaxInt64}, 0, maxReported},
+		"a number that is too high, of another one":           {Record{}, made.Value, Reported{"a", math.MaxInt64}, 0, maxReported + 1},
+		"a number that is too low":                            {Record{}, made.Value, Reported{made.ID, math.MinInt64}, 0, 0},
+		"a record counts for itself":                          {generation(2, of(made.ID, 0, digestOf(made.Value))), made.Value, Reported{made.ID, 9}, 0, 2},
+		"a record of a client without secrets has its own":    {generation(6), made.Value, Reported{made.ID, 4}, 0, 6},
+	} {
+		t.Run(name, func(t *testing.T) {
+			seen := Seen{Live: true, Present: !c.value.Empty(), Value: c.value, Generation: Generation{c.proven, start}, Reported: c.reported}
+			plan := Next(c.record, seen, p, now)
+			switch plan.Reason {
+			case Created:
+				plan = plan.Create(Proposal{made, now}, p, now)
+			case Repaired:
+				plan = plan.Propose(Proposal{made, now}, p).Commit(Uses{}, p, now)
+			case None, Rotated:
+			}
+			if got := plan.Record.Rotation.Generation; got != c.want || plan.Generation.Number != c.want {
+				t.Errorf("the record has generation %d, and the Secret proves %d; want %d", got, plan.Generation.Number, c.want)
+			}
+		})
+	}
+}
+
 func digestOf(value oauth2.Secret) func(*oauth2.Verifier) {
 	return func(v *oauth2.Verifier) { v.Digest = oauth2.DigestSecret(testUID, value) }
 }
@@ -142,7 +190,7 @@ func TestEachReplacementIsAGeneration(t *testing.T) {
 	propose := func(plan Plan, id string) Plan {
 		return plan.Propose(Proposal{oauth2.Credential{ID: id, Value: oauth2.NewSecret(id)}, now}, p)
 	}
-	plan := Next(Create(Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, now}, p, now), Seen{Present: true, Value: oauth2.NewSecret("a")}, p, now)
+	plan := Next(Plan{}.Create(Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, now}, p, now).Record, Seen{Present: true, Value: oauth2.NewSecret("a")}, p, now)
 	if plan.Generation.Number != 0 || plan.Record.Rotation.Generation != 0 {
 		t.Errorf("the first one is of generation %+v", plan.Generation)
 	}

@@ -26,6 +26,8 @@ type Seen struct {
 	Value   oauth2.Secret
 	// Generation is what the Secret proves of Value; zero if it proves nothing.
 	Generation Generation
+	// Reported is what the status reports of a lost registration; zero if none was lost.
+	Reported Reported
 	// Unhandled means that a request to rotate was not carried out before the registration was
 	// lost. Otherwise a value that is adopted counts as the answer to it: a restored namespace
 	// rotates nothing.
@@ -79,6 +81,9 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 	plan := Keep(r, now)
 	plan.Value = s.Value
 	r = plan.Record
+	if !s.Declared && len(r.Verifiers) == 0 {
+		r.Rotation.Generation = max(r.Rotation.Generation, s.Reported.after(idIn(s.Value)))
+	}
 	if s.Live {
 		r = adopt(r, s, p, now)
 	}
@@ -176,12 +181,14 @@ func (p Plan) Commit(uses Uses, policy Policy, now Time) Plan {
 	return next
 }
 
-// Create is the record of a client that has neither a record nor a Secret. Both are written at the
-// same time: the first secret is current from the start.
-func Create(made Proposal, p Policy, now Time) Record {
-	r, _ := settle(propose(Record{}, made, p), made.Value, p, now)
-	r.Rotation.First = made.ID
-	return r
+// Create is the plan of a client that has neither a record nor a Secret, with its first secret.
+// Both are written at the same time: the secret is current from the start.
+func (p Plan) Create(made Proposal, policy Policy, now Time) Plan {
+	p.Record = Record{Rotation: Rotation{Generation: p.Record.Rotation.Generation}}
+	p.Record, _ = settle(propose(p.Record, made, policy), made.Value, policy, now)
+	p.Record.Rotation.First = made.ID
+	p.Value, p.Generation = made.Value, p.Record.generationOf(p.Record.current())
+	return p
 }
 
 // Inherits reports whether a Secret that gets another name keeps its value: it is still accepted,
@@ -214,6 +221,15 @@ func (r Record) IDOf(value oauth2.Secret, p Policy) string {
 		return r.Verifiers[i].ID
 	}
 	return ""
+}
+
+// idIn is the id in a well-formed value; empty if it is another one.
+func idIn(value oauth2.Secret) string {
+	of, err := oauth2.ParseClientSecret(value)
+	if err != nil {
+		return ""
+	}
+	return of.ID
 }
 
 // adopt registers the value in the Secret where it never was, or where the registration was lost or

@@ -167,7 +167,7 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 func TestAFirstSecretThatIsTriedAgainIsCreated(t *testing.T) {
 	p := Policy{UID: testUID}
 	made := Proposal{oauth2.Credential{ID: "a", Value: oauth2.NewSecret("a")}, keyring.At(start)}
-	record := Create(made, p, keyring.At(start))
+	record := Plan{}.Create(made, p, keyring.At(start)).Record
 	plan := Next(record, Seen{Live: true}, p, keyring.At(start.Add(time.Minute)))
 	if plan.Reason != Repaired {
 		t.Fatalf("reason %d", plan.Reason)

@@ -24,7 +24,7 @@ type Record struct {
 }
 
 // Rotation is what the manager has to remember about rotation and creation. It is stored beside the
-// verifiers, because status is never an input.
+// verifiers, because a status can be edited or lost.
 type Rotation struct {
 	// Handled is the last request that was carried out.
 	Handled string

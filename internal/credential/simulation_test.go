@@ -297,7 +297,7 @@ func (s *simulation) create(m *manager, now time.Time, pause func() error) (stat
 	made := s.proposal(m, now)
 	writes := []func() error{
 		func() error {
-			_, err := s.writeRecord(0, credential.Create(made, s.policy, keyring.At(now)))
+			_, err := s.writeRecord(0, credential.Plan{}.Create(made, s.policy, keyring.At(now)).Record)
 			return err
 		},
 		func() error { return s.writeSecret(0, made.Value.Reveal(), credential.Generation{}) },

@@ -30,7 +30,7 @@ func TestDecide(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, time.March, 1, 9, 30, 0, 0, time.UTC)
-	record := credential.Create(credential.Proposal{Credential: minted, At: keyring.At(now)}, credential.Policy{UID: "u"}, keyring.At(now))
+	record := credential.Plan{}.Create(credential.Proposal{Credential: minted, At: keyring.At(now)}, credential.Policy{UID: "u"}, keyring.At(now)).Record
 	registered := registration.Registration{Client: oauth2.Client{Credentials: oauth2.Credentials{Verifiers: record.Verifiers}}, Rotation: record.Rotation}
 	one := oauth2.Ceilings{Numbers: oauth2.Numbers{Clients: new(1)}}
 	conflict := new(v1alpha1.SecretConflict("app"))

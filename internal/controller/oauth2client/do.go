@@ -119,7 +119,7 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 	if err != nil {
 		return s, d, err
 	}
-	d.plan.Record = credential.Create(made, policyOf(c), now)
+	d.plan = d.plan.Create(made, policyOf(c), now)
 	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value)
 	var writing sync.WaitGroup
 	var published seen

@@ -5,6 +5,7 @@ package oauth2client
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -227,6 +228,92 @@ func TestADamagedGenerationKeyHoldsUpNoRegistration(t *testing.T) {
 	w.rotate("2")
 	if w.value("app") == held {
 		t.Error("no secret can be rotated")
+	}
+}
+
+// TestALostRegistrationIsCountedFromTheStatus: the Secret proves nothing, its registration is lost
+// and made again, and then a backup of it comes.
+func TestALostRegistrationIsCountedFromTheStatus(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		// reported becomes of the generation in the status, deleted is whether the Secret
+		// is lost, too.
+		reported func(int64) int64
+		deleted  bool
+		// number is the generation of the registration that is made again.
+		number  int64
+		outlive bool
+	}{
+		"the status is as it was":                   {func(n int64) int64 { return n }, false, 2, true},
+		"the Secret is lost, too":                   {func(n int64) int64 { return n }, true, 3, true},
+		"the status of a backup, which is older":    {func(int64) int64 { return 1 }, false, 1, false},
+		"a status without it":                       {func(int64) int64 { return 0 }, false, 0, false},
+		"a number that a tenant made up":            {func(int64) int64 { return 1000 }, false, 1000, true},
+		"the highest number there is":               {func(int64) int64 { return math.MaxInt64 }, false, 1 << 52, true},
+		"the highest number there is, and a Secret": {func(int64) int64 { return math.MaxInt64 }, true, 1<<52 + 1, true},
+		"a negative one":                            {func(int64) int64 { return math.MinInt64 }, false, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, _ := rotated(t)
+			_, backup := w.registered("shop.app")
+			w.rotate("2")
+			if got := w.get("app").Status.Rotation.Generation; got != 2 {
+				t.Fatalf("the status has generation %d", got)
+			}
+			o := w.get("app")
+			o.Status.Rotation.Generation = c.reported(2)
+			w.must(w.server.Status().Update(t.Context(), o))
+			s := w.secret("app")
+			if c.deleted {
+				w.must(w.server.Delete(t.Context(), s))
+			} else {
+				s.Annotations = nil
+				w.must(w.server.Update(t.Context(), s))
+			}
+			_, lost := w.registered("shop.app")
+			w.must(w.server.Delete(t.Context(), lost))
+			w.rest("app")
+			held := w.value("app")
+			if r, _ := w.registered("shop.app"); r.Rotation.Generation != c.number || !w.accepts("shop.app", held) {
+				t.Errorf("registered is %+v", r)
+			}
+			w.pass(25 * time.Hour)
+			w.putBack(backup)
+			w.rest("app")
+			r, _ := w.registered("shop.app")
+			if outlives := w.value("app") == held; outlives != c.outlive || !w.accepts("shop.app", w.value("app")) {
+				t.Errorf("what applications hold outlives the backup: %t", outlives)
+			}
+			if accepted := len(r.Client.Credentials.Verifiers); c.outlive && accepted != 1 {
+				t.Errorf("%d secrets are accepted: %+v", accepted, r.Client.Credentials.Verifiers)
+			}
+			before := r.Rotation.Generation
+			w.rotate("3")
+			if r, _ := w.registered("shop.app"); w.value("app") == held || r.Rotation.Generation != before+1 || w.get("app").Status.Rotation.Generation != before+1 {
+				t.Errorf("after a rotation of generation %d: %+v", before, r.Rotation)
+			}
+		})
+	}
+}
+
+// TestAStatusDoesNotCountWhileThereIsARegistration: a number that a tenant made up gives a replaced
+// secret nothing.
+func TestAStatusDoesNotCountWhileThereIsARegistration(t *testing.T) {
+	t.Parallel()
+	w, _ := rotated(t)
+	old := w.value("app")
+	w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Rotation.Overlap = "0s" })
+	w.rotate("2")
+	o := w.get("app")
+	o.Status.Rotation.Generation = 1000
+	w.must(w.server.Status().Update(t.Context(), o))
+	s := w.secret("app")
+	s.Data[keyClientSecret], s.Annotations = []byte(old), nil
+	w.must(w.server.Update(t.Context(), s))
+	w.rest("app")
+	if r, _ := w.registered("shop.app"); w.accepts("shop.app", old) || w.value("app") == old || r.Rotation.Generation != 3 || w.get("app").Status.Rotation.Generation != 3 {
+		t.Errorf("what was rotated out is accepted, or the number counts: %+v", r.Rotation)
 	}
 }
 

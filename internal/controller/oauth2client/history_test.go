@@ -843,6 +843,11 @@ func (h *history) putBack() {
 		if latest.After(until) {
 			h.bounds[value] = latest
 		}
+		// What was replaced before the backup keeps its end, also if a clock that was ahead
+		// has set it.
+		if v := h.verifier(value); v.Replaced() && v.ExpiresAt.After(h.bounds[value]) {
+			h.bounds[value] = v.ExpiresAt
+		}
 	}
 }
 
@@ -940,12 +945,13 @@ func (h *history) end() {
 		fmt.Sprintf("the status lists %q, and registered are %q", reported, kept):           !slices.Equal(kept, reported),
 		"the Secret does not prove its generation":                                          !h.provesGeneration(),
 		fmt.Sprintf("of %d replacements %d are counted", h.replaced, r.Rotation.Generation): r.Rotation.Generation < h.replaced,
-		"it is not Ready":                                    h.condition("app", v1alpha1.ConditionReady).Status != metav1.ConditionTrue,
-		"something is said to be in the way":                 h.condition("app", v1alpha1.ConditionReconciling).Type != "" || h.condition("app", v1alpha1.ConditionStalled).Type != "",
-		"the status speaks of another generation":            c.Status.ObservedGeneration != c.Generation,
-		"a request to rotate was swallowed":                  c.Annotations[v1alpha1.AnnotationRotate] != c.Status.Rotation.HandledRequest && c.Status.Rotation.Reason == "",
-		"a request to rotate was handled without a rotation": h.asked != "" && h.asked == h.value(name) && c.Annotations[v1alpha1.AnnotationRotate] == c.Status.Rotation.HandledRequest,
-		"a Secret under a former name is there":              len(h.names()) != 1+len(h.ofOthers),
+		"the status reports another generation":                                             c.Status.Rotation.Generation != r.Rotation.Generation,
+		"it is not Ready":                                                                   h.condition("app", v1alpha1.ConditionReady).Status != metav1.ConditionTrue,
+		"something is said to be in the way":                                                h.condition("app", v1alpha1.ConditionReconciling).Type != "" || h.condition("app", v1alpha1.ConditionStalled).Type != "",
+		"the status speaks of another generation":                                           c.Status.ObservedGeneration != c.Generation,
+		"a request to rotate was swallowed":                                                 c.Annotations[v1alpha1.AnnotationRotate] != c.Status.Rotation.HandledRequest && c.Status.Rotation.Reason == "",
+		"a request to rotate was handled without a rotation":                                h.asked != "" && h.asked == h.value(name) && c.Annotations[v1alpha1.AnnotationRotate] == c.Status.Rotation.HandledRequest,
+		"a Secret under a former name is there":                                             len(h.names()) != 1+len(h.ofOthers),
 	} {
 		if wrong {
 			h.t.Errorf("%s: status %+v, Secrets %q", what, c.Status, h.names())

@@ -126,11 +126,11 @@ func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
 // plan looks live before a secret is minted, before one that was replaced is current again, and
 // before the status has another name, because the cache may be behind. The status is evidence where
 // the registration is lost, as in wasRegistered: only it knows which request to rotate was carried
-// out, and under which name the value is.
+// out, under which name the value is, and which generation it has if its Secret proves none.
 func (m byGenerated) plan(s seen, p credential.Policy) (credential.Plan, action) {
 	reported := m.client.Status
 	plan := credential.Next(s.record(), credential.Seen{
-		Live: s.live, Present: s.object != nil, Value: s.value, Generation: s.generation, Uses: s.uses,
+		Live: s.live, Present: s.object != nil, Value: s.value, Generation: s.generation, Uses: s.uses, Reported: reportedOf(reported, s.held),
 		Unhandled: reported.ObservedGeneration > 0 && reported.Rotation.HandledRequest != p.Request,
 	}, p, s.at)
 	switch {
@@ -142,6 +142,20 @@ func (m byGenerated) plan(s seen, p credential.Policy) (credential.Plan, action)
 		return plan, create
 	}
 	return plan, lookLive
+}
+
+// reportedOf is what the status reports of the secrets of a client whose registration was lost.
+func reportedOf(reported v1alpha1.OAuth2ClientStatus, registered bool) credential.Reported {
+	if registered {
+		return credential.Reported{}
+	}
+	r := credential.Reported{Generation: reported.Rotation.Generation}
+	for _, listed := range reported.Credentials {
+		if listed.ExpiresAt.IsZero() {
+			r.Current = listed.ID
+		}
+	}
+	return r
 }
 
 // reportedElsewhere reports whether the status has another name for the Secret than the spec. What

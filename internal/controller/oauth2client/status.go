@@ -153,7 +153,12 @@ func (s seen) authenticates(c *v1alpha1.OAuth2Client, m method) bool {
 // carried out.
 func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1.RotationStatus {
 	plan, request := d.plan, policyOf(c).Request
-	found := v1alpha1.RotationStatus{HandledRequest: plan.Record.Rotation.Handled, NextAt: metav1.NewTime(plan.Due)}
+	found := v1alpha1.RotationStatus{
+		HandledRequest: plan.Record.Rotation.Handled, Generation: plan.Record.Rotation.Generation, NextAt: metav1.NewTime(plan.Due),
+	}
+	if !s.held {
+		found.Generation = c.Status.Rotation.Generation
+	}
 	switch {
 	case request != "" && request == c.Status.Rotation.HandledRequest:
 		// also where a registration of before was put back
