@@ -42,7 +42,7 @@ type Reason int
 // The reasons.
 const (
 	None     Reason = iota // the value in the Secret is registered, and no rotation is due
-	Created                // there is no secret yet
+	Created                // no secret has reached the Secret yet
 	Repaired               // the value in the Secret is missing or not registered
 	Rotated                // a rotation is due
 )
@@ -103,7 +103,7 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 		plan.Generation = settled.generationOf(settled.place(s.Value, p, now.Past()))
 	}
 	switch {
-	case !found && len(r.Verifiers) == 0 && !s.Present:
+	case !found && !s.Present && !slices.ContainsFunc(r.Verifiers, reached):
 		plan.Reason = Created
 	case !found:
 		plan.Reason = Repaired
@@ -119,6 +119,9 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 	plan.NextEnd = nextEnd(plan.Record, now)
 	return plan
 }
+
+// reached reports whether a secret was in the user's Secret.
+func reached(v oauth2.Verifier) bool { return !v.Pending }
 
 // Keep is the plan without a read of the Secret: what has ended is dropped, nothing else changes.
 func Keep(r Record, now Time) Plan {

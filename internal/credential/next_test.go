@@ -89,6 +89,7 @@ func TestNext(t *testing.T) {
 	}{
 		"nothing is there yet":              {Record{}, Seen{}, "", Created, 0},
 		"a Secret without a registration":   {Record{}, in("a"), "", Repaired, 0},
+		"a first secret on its way":         {registered(of("a", 0, pending(time.Minute))), Seen{}, "a pending until 1m0s", Created, time.Minute},
 		"a Secret that was deleted":         {handled(of("a", 0)), Seen{}, "a", Repaired, 0},
 		"all is as it should be":            {handled(of("a", 0)), in("a"), "a", None, 0},
 		"a request that is open":            {registered(of("a", 0)), in("a"), "a", Rotated, 0},

@@ -147,10 +147,10 @@ func (j journal) leaves(c *v1alpha1.OAuth2Client, generated []string) {
 // reasonOf is why a secret that was pending was made.
 func reasonOf(before credential.Record, made oauth2.Verifier, policy credential.Policy) credential.Reason {
 	switch planned := before.Rotation; {
-	case planned.PlannedBy == made.ID && planned.Planned != planned.Handled, before.WasDue(made.CreatedAt, policy):
-		return credential.Rotated
 	case !slices.ContainsFunc(before.Verifiers, func(v oauth2.Verifier) bool { return !v.Pending }):
 		return credential.Created
+	case planned.PlannedBy == made.ID && planned.Planned != planned.Handled, before.WasDue(made.CreatedAt, policy):
+		return credential.Rotated
 	}
 	return credential.Repaired
 }

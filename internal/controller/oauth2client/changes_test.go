@@ -182,3 +182,44 @@ func TestAnAutomaticRotationIsNoRepair(t *testing.T) {
 		})
 	}
 }
+
+// TestAFirstSecretIsNeitherRotatedNorRepaired: the client came with a request to rotate. Its Secret
+// is refused at first, and then the write that confirms it.
+func TestAFirstSecretIsNeitherRotatedNorRepaired(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"by the same manager": false, "by the next manager": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			app := clientOfWorld("app")
+			app.Spec.ClientID, app.Annotations = "chosen", map[string]string{v1alpha1.AnnotationRotate: "1"}
+			w.create(app)
+			refused, written := 0, false
+			w.refuse = func(_ string, o client.Object) error {
+				isSecret := w.kind(o) == "Secret" && o.GetNamespace() == "shop"
+				if isSecret && refused == 0 || written && o.GetNamespace() == registryOfWorld {
+					refused++
+					return errForbidden
+				}
+				written = written || isSecret
+				return nil
+			}
+			for range 2 {
+				w.sync()
+				_, _ = w.reconcile("app")
+				w.pass(10 * time.Second)
+			}
+			if refused != 2 || !written {
+				t.Fatalf("%d refused: %q", refused, w.writes)
+			}
+			w.refuse = nil
+			if restart {
+				w.start()
+			}
+			w.tries("app", time.Minute, 10*time.Second)
+			if value := w.value("app"); says(w.audit, "repaired", value) || says(w.audit, "rotated", value) || !says(w.audit, "made", value) {
+				t.Errorf("audit lines:\n%s", strings.Join(w.audit, "\n"))
+			}
+		})
+	}
+}
