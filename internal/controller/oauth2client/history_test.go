@@ -91,6 +91,9 @@ type history struct {
 	// replaced is how many values have taken the place of a confirmed one, since the registry
 	// lost something.
 	replaced int64
+	// counted is the generation that the status had when the registration was deleted; 0 once
+	// another one was put in its place.
+	counted int64
 	// asked is the value in the Secret when a rotation was requested last; "" once a lost
 	// registration takes what is in the Secret for the answer.
 	asked string
@@ -165,6 +168,7 @@ func (h *history) step() {
 		}},
 		{"the registration is deleted", func() {
 			h.loseRegistry()
+			h.counted = h.get("app").Status.Rotation.Generation
 			for _, s := range h.registry() {
 				if s.Type == registration.SecretType {
 					h.must(h.server.Delete(h.t.Context(), &s))
@@ -259,7 +263,7 @@ func (h *history) step() {
 // loseRegistry notes that the registry has lost something: what it promised, and what it has
 // handled.
 func (h *history) loseRegistry() {
-	h.harmed, h.asked, h.replaced, h.confirmed, h.listed, h.lost = true, "", 0, false, nil, len(h.audit)
+	h.harmed, h.asked, h.replaced, h.counted, h.confirmed, h.listed, h.lost = true, "", 0, 0, false, nil, len(h.audit)
 	clear(h.promises)
 }
 
@@ -549,6 +553,7 @@ func (h *history) check() {
 	h.t.Helper()
 	h.checkForeign()
 	h.checkNewer()
+	h.checkCount()
 	s := h.holder()
 	if s == nil && h.secret(secretName(h.get("app"))) != nil {
 		// the client has to have another name, and what becomes of its value is not seen
@@ -777,6 +782,18 @@ func (h *history) noteNewer() {
 	if h.newer = ""; h.isNewer() {
 		_, s := h.stored()
 		h.newer = s.ResourceVersion
+	}
+}
+
+// checkCount is that a registration that is made again continues the generations.
+func (h *history) checkCount() {
+	h.t.Helper()
+	r := h.registeredClient()
+	if r == nil || r.UID != string(h.get("app").UID) {
+		return
+	}
+	if stored, _ := h.registered("shop.app"); stored.Rotation.Generation < h.counted {
+		h.t.Fatalf("generation %d is registered, and before it was %d", stored.Rotation.Generation, h.counted)
 	}
 }
 
