@@ -77,7 +77,7 @@ func (f fault) find(ctx context.Context, root, dir string, most, steps int) (str
 	}
 	room, test := path.Split(cmp.Or(f.test, client))
 	binary := filepath.Join(dir, "fault.test")
-	build := exec.CommandContext(ctx, "go", "test", "-c", "-ldflags", "-s -w", "-overlay", overlay, "-o", binary, "./"+room)
+	build := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-ldflags", "-s -w", "-overlay", overlay, "-o", binary, "./"+room)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build it: %w: %s", err, out)
