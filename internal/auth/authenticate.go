@@ -74,24 +74,27 @@ func (a *Authority) Authenticate(ctx context.Context, c Credentials) (caller Cal
 }
 
 func (a *Authority) authenticate(ctx context.Context, c *Credentials) (caller Caller, _ error) {
-	presented, err := c.presented()
+	sent, err := c.presented()
 	if err != nil {
 		return caller, err
 	}
 	v, found := a.look(Payer{Source: c.Source}), recognised{}
-	presented = workloads{&v}.presented(presented)
+	presented := workloads{&v}.presented(sent)
 	named := presented.ClientID()
 	if !oauth2.ValidClientID(named) || oauth2.LooksSecret(named) {
 		named = ""
 	}
-	caller.Trail.Method, caller.Trail.ClientID = presented.Method, named
 	at, err := v.decide(ctx, c.At, func(at time.Time) (need, error) {
+		if v.has(foreignIssuerUnknown) {
+			presented = workloads{&v}.presented(sent)
+		}
 		var err error
 		if found, err = a.verify(presented, &v, at); err == nil {
 			return need{}, nil
 		}
 		return v.needs(presented, named, err), err
 	})
+	caller.Trail.Method, caller.Trail.ClientID = presented.Method, named
 	if err != nil {
 		if client := a.claimed(presented, named); client != nil {
 			caller.Trail.ClientID, caller.Trail.Namespace, caller.Trail.ClientUID = client.ID, client.Namespace, client.UID
@@ -158,9 +161,13 @@ func (c *Credentials) allow(caller *Caller) error {
 
 // needs is what could mend a refusal: another registration, or the keys of the cluster. No
 // registration mends what is wrong with the token of a service account of this cluster. The clients
-// that an account names are looked up only for a token that is good, because that costs more.
+// that an account names are looked up only for a token that is good, because that costs more. The
+// issuer of another cluster is looked up before the keys of this one, whose issuer hardly changes.
 func (v *view) needs(presented oauth2.Presented, named string, refusal error) need {
 	token, only := presented.AccountToken, presented.OnlyAccount()
+	if foreign := (workloads{v}).ofOtherCluster(presented); foreign != nil && !v.has(foreignIssuerUnknown) {
+		return need{lack: foreignIssuerUnknown, what: foreign.Issuer}
+	}
 	if token != nil && v.foreign(presented) == nil && oauth2.IsFinal(refusal) {
 		return need{lack: callerRefused, what: named}
 	}

@@ -103,3 +103,11 @@ func (s *source) issuerOf(ctx context.Context, iss string) (map[string]*oauth2.T
 	}
 	return map[string]*oauth2.TrustedIssuer{issuer.Name: issuer}, nil
 }
+
+// trustDomain looks up the trusted issuer of a trust domain. It is not paid for yet.
+func (s *source) trustDomain(ctx context.Context, payer Payer, domain string) (map[string]*oauth2.TrustedIssuer, error) {
+	if err := s.spend(payer, "", grants); err != nil {
+		return nil, err
+	}
+	return s.issuerOf(ctx, domain)
+}

@@ -73,8 +73,12 @@ func (s *source) answer(ctx context.Context, v *view, n need) (err error) {
 		v.minted, err = s.mintedToken(ctx, n.what)
 	case issuerRefused, foreignIssuerRefused:
 		v.issuers, err = s.issuerNamed(ctx, n.what)
-	case issuerUnknown, foreignIssuerUnknown:
+	case issuerUnknown:
 		v.issuers, err = s.issuerOf(ctx, n.what)
+	case foreignIssuerUnknown:
+		if v.issuers, err = s.issuerOf(ctx, n.what); err == nil && v.issuers == nil && len(n.others) > 0 {
+			v.issuers, err = s.trustDomain(ctx, v.payer, n.others[0])
+		}
 	case audienceUnknown:
 		v.resource, err = s.resource(ctx, n.audience)
 	case grantRefused, scopeWithdrawn:

@@ -126,8 +126,9 @@ var table = [...]row{ //nolint:gochecknoglobals // a constant table
 	// The client of an authorization request is unknown, may not act, or has not the redirect
 	// URI or the grant type. The same of the client of a ticket.
 	loginRefused: {levels: []int{perSubject, perPayer, clients}, refused: true},
-	// The JWT of another issuer names no client, and no trusted issuer has its iss. A list
-	// answers it, as for issuerUnknown.
+	// The JWT of another issuer, or of a service account of another cluster, names no client,
+	// and no trusted issuer has its iss. A list answers it, as for issuerUnknown; the trust
+	// domain of a JWT-SVID costs another one.
 	foreignIssuerUnknown: {levels: []int{perFailure, grants}, refused: true},
 	// The trusted issuer refuses such a JWT, for a reason that a newer record could mend.
 	foreignIssuerRefused: {levels: []int{perFailure, clients}, refused: true},
@@ -142,7 +143,8 @@ type need struct {
 	// what is a client_id, the name or the iss of an issuer, or the id in an opaque token;
 	// audience identifies a resource.
 	what, audience string
-	// others are client_ids: those of ancestorUnknown, of which what is the first.
+	// others are client_ids: those of ancestorUnknown, of which what is the first; or the trust
+	// domain of the sub of a JWT, of which what is the iss.
 	others []string
 	// workload is that of accountRefused and subjectRefused.
 	workload oauth2.Workload

@@ -12,21 +12,31 @@ import (
 // workloads is a view of the clients that workloads authenticate, for requests that name no client.
 type workloads struct{ *view }
 
-// presented returns credentials as memory reads them, in a request that names no client: the
+// presented returns credentials as the view reads them, in a request that names no client: the
 // token of a service account whose iss a trusted issuer has is a JWT of that issuer, and a JWT-SVID
 // with an iss that no trusted issuer has is one of its trust domain.
 func (v workloads) presented(presented oauth2.Presented) oauth2.Presented {
-	if token := presented.ForeignAccount(); token != nil && v.TrustedIssuerOf(token.Issuer) != nil {
+	if token := presented.ForeignAccount(); token != nil && v.issuerOf(token.Issuer) != nil {
 		return oauth2.Presented{Method: oauth2.FederatedJWT, ForeignToken: token}
 	}
 	subject := presented.OnlySubject()
-	if subject == nil || v.TrustedIssuerOf(subject.Issuer) != nil {
+	if subject == nil || v.issuerOf(subject.Issuer) != nil {
 		return presented
 	}
-	if token := subject.OfTrustDomain(); token != nil && v.TrustedIssuerOf(token.Issuer) != nil {
+	if token := subject.OfTrustDomain(); token != nil && v.issuerOf(token.Issuer) != nil {
 		presented.ForeignToken = token
 	}
 	return presented
+}
+
+// ofOtherCluster returns the token of a service account, in a request that names no client, as the
+// JWT of its issuer if that is not the issuer of this cluster; nil for anything else.
+func (v workloads) ofOtherCluster(presented oauth2.Presented) *oauth2.ForeignToken {
+	token, own := presented.ForeignAccount(), v.source.cluster().Issuer
+	if token == nil || own == "" || token.Issuer == own {
+		return nil
+	}
+	return token
 }
 
 // callers are the records of the clients that the token of a service account may be from.
@@ -60,7 +70,11 @@ func (v workloads) of(token *oauth2.ForeignToken) oauth2.Workload {
 func (v workloads) needs(token *oauth2.ForeignToken, refusal error) need {
 	switch reason := oauth2.ReasonOf(refusal); reason {
 	case oauth2.ReasonIssuerNotFound:
-		return need{lack: foreignIssuerUnknown, what: token.Issuer}
+		n := need{lack: foreignIssuerUnknown, what: token.Issuer}
+		if domain := token.OfTrustDomain(); domain != nil && domain.Issuer != token.Issuer {
+			n.others = []string{domain.Issuer}
+		}
+		return n
 	case oauth2.ReasonAssertionKeyUnknown, oauth2.ReasonKeysStale, oauth2.ReasonIssuerSuspended, oauth2.ReasonNotAllowedByIssuer,
 		oauth2.ReasonAssertionAudience, oauth2.ReasonAssertionTooLong:
 		if issuer := v.issuerOf(token.Issuer); issuer != nil {

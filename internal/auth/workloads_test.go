@@ -121,6 +121,92 @@ func TestTheJWTOfAnIssuerWithoutAClientID(t *testing.T) {
 	}
 }
 
+// The token of a service account of another cluster is a JWT of that cluster's issuer, also if memory
+// does not know the issuer yet.
+func TestTheTokenOfAnotherClusterWithoutAClientID(t *testing.T) {
+	const subject, issuers, other = "system:serviceaccount:jobs:nightly", "issuer of " + jobIssuer, "https://other.example.com"
+	ofOther, noIssuers := map[string]any{"iss": other}, func(w *world) { w.memory.issuers = nil }
+	for name, c := range map[string]struct {
+		change func(w *world)
+		claims map[string]any
+		forged bool
+		asked  []string
+		reason oauth2.Reason
+	}{
+		"of an issuer that memory knows":         {},
+		"of an issuer that memory does not know": {change: noIssuers, asked: []string{issuers}},
+		"of an issuer and a client that memory does not know": {
+			change: func(w *world) { noIssuers(w); delete(w.memory.clients, job) }, asked: []string{issuers, "clients of shop/" + subject, "client " + job},
+		},
+		"of an issuer that memory does not know, forged":   {noIssuers, nil, true, []string{issuers}, oauth2.ReasonWrongAssertion},
+		"of no issuer":                                     {nil, ofOther, false, []string{"issuer of " + other, "cluster"}, oauth2.ReasonAssertionKeyUnknown},
+		"of an issuer that is none":                        {nil, map[string]any{"iss": "east"}, false, []string{"cluster"}, oauth2.ReasonAssertionKeyUnknown},
+		"of an issuer, while the source is away":           {func(w *world) { noIssuers(w); w.away = errAway }, nil, false, []string{issuers}, oauth2.ReasonLookupUnavailable},
+		"while the issuer of this cluster is not known yet": {change: func(w *world) { noIssuers(w); w.trust = oauth2.Cluster{} }, asked: []string{"cluster", issuers}},
+		"of this cluster, which has another issuer now": {
+			change: func(w *world) {
+				w.trusted = oauth2.Cluster{Issuer: other, Keys: jws.KeySet{Keys: []jws.PublicKey{w.signer.Public()}}}
+				w.memory.clients[job].Client.Namespace = "jobs"
+				w.memory.clients[job].Client.Credentials = oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "nightly", UID: "nightly-uid"}}
+			},
+			claims: ofOther, asked: []string{"issuer of " + other, "cluster", "review"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newJobs(t)
+			w.trust.Keys.Keys = []jws.PublicKey{newSigner(t).Public()}
+			w.trusted = w.trust
+			w.memory.clients[job].Client.Credentials.Federated.Subject = subject
+			signer := w.signer
+			if c.forged { // with the key id of the issuer
+				signer = newSigner(t)
+				keys, err := jws.PackKeys(withID(w.signer.Public(), signer.Public()))
+				must(t, err)
+				w.memory.issuers["ci"].Keys = keys
+			}
+			if c.change != nil {
+				c.change(w)
+			}
+			claims := map[string]any{"sub": subject, "kubernetes.io": map[string]any{
+				"namespace": "jobs", "serviceaccount": map[string]any{"name": "nightly", "uid": "nightly-uid"},
+			}}
+			maps.Copy(claims, c.claims)
+			caller, err := w.Authenticate(t.Context(), w.ofJob(signer, claims))
+			if oauth2.ReasonOf(err) != c.reason || err == nil && caller.Client.ID != job {
+				t.Errorf("got %v, want the reason %q", err, c.reason)
+			}
+			if diff := cmp.Diff(c.asked, w.questions); diff != "" {
+				t.Errorf("questions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// A JWT-SVID is of its trust domain unless a trusted issuer has its iss, also if memory knows neither.
+func TestAJWTOfATrustDomainThatMemoryDoesNotKnow(t *testing.T) {
+	const subject, spire, domain = "spiffe://example.org/ns/ci/sa/deploy", "https://spire.example.org", "spiffe://example.org"
+	for name, c := range map[string]struct {
+		iss   any
+		asked []string
+	}{
+		"with an iss":    {spire, []string{"issuer of " + spire, "issuer of " + domain}},
+		"without an iss": {nil, []string{"issuer of " + domain}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newJobs(t)
+			w.memory.issuers["ci"].Issuer, w.memory.issuers = oauth2.TrustDomainID("example.org"), nil
+			w.memory.clients[job].Client.Credentials.Federated.Subject = subject
+			caller, err := w.Authenticate(t.Context(), w.ofJob(w.signer, map[string]any{"iss": c.iss, "sub": subject}))
+			if err != nil || caller.Client.ID != job {
+				t.Errorf("got %v", err)
+			}
+			if diff := cmp.Diff(c.asked, w.questions); diff != "" {
+				t.Errorf("questions (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // What is refused is reported to the client whose subject it is, if that is one client.
 func TestTheRefusalOfAJWTWithoutAClientIDIsReportedToItsClient(t *testing.T) {
 	w := newJobs(t)

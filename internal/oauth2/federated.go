@@ -57,9 +57,10 @@ func (p Presented) Foreign() *ForeignToken {
 }
 
 // ForeignAccount returns the token of a service account, in a request that names no client, as the
-// JWT of a trusted issuer: that of another cluster. It is nil for anything else.
+// JWT of the issuer that it claims to have: that of another cluster. It is nil for anything else,
+// and without an iss that a trusted issuer may have.
 func (p Presented) ForeignAccount() *ForeignToken {
-	if p.OnlyAccount() == nil {
+	if p.OnlyAccount() == nil || !strings.HasPrefix(p.AccountToken.issuer, "https://") {
 		return nil
 	}
 	account := p.AccountToken

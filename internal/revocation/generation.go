@@ -186,9 +186,9 @@ func latestGenerations(list []Generation) []Generation {
 // rotates until its absolute end; it is never dropped earlier, because a copied refresh token would
 // count again.
 const (
-	// maxGrants is how many there are in all: 3 MiB of memory. Namespaces have lentGrants of
-	// them beyond their shares of grantShare each: what is not lent is enough for 32 whole
-	// shares.
+	// maxGrants is how many there are in all: 3 MiB of memory. Namespaces have what is left of
+	// lentGrants beyond their shares of grantShare each: what is never lent is enough for 32
+	// whole shares.
 	maxGrants  = 1 << 16
 	lentGrants = maxGrants * 3 / 4
 	grantShare = 1 << 9

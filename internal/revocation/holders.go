@@ -38,13 +38,19 @@ type holder struct {
 
 // bounds are how many there are in all, how many of them namespaces may have beyond their shares,
 // and the share of each namespace.
-type bounds struct{ all, lent, share int }
+type bounds struct {
+	all, lent, share int
+	// lasting means that what is lent comes back after months only. Then a namespace borrows no
+	// more than is left to lend, so that one borrows half of it at most, and shares that are in
+	// use are not lent.
+	lasting bool
+}
 
 // The bounds of what is never collapsed: revocations of tokens that live too long for it, and the
 // generations of grants.
 var (
-	lastingBounds = bounds{maxLasting, lastingLent, lastingShare} //nolint:gochecknoglobals // a constant
-	grantBounds   = bounds{maxGrants, lentGrants, grantShare}     //nolint:gochecknoglobals // a constant
+	lastingBounds = bounds{maxLasting, lastingLent, lastingShare, true} //nolint:gochecknoglobals // a constant
+	grantBounds   = bounds{maxGrants, lentGrants, grantShare, true}     //nolint:gochecknoglobals // a constant
 )
 
 // shares counts by namespace, within bounds.
@@ -78,7 +84,15 @@ func (s *shares) remove(namespace string, b bounds) {
 
 // room reports whether a namespace may have one more.
 func (s *shares) room(namespace string, b bounds) bool {
-	return s.all < b.all && (s.namespaces[namespace] < b.share || s.borrowed < b.lent)
+	switch has := s.namespaces[namespace]; {
+	case s.all >= b.all:
+		return false
+	case has < b.share:
+		return true
+	case b.lasting:
+		return has-b.share < b.lent-s.all
+	}
+	return s.borrowed < b.lent
 }
 
 // enter counts a token of a client, and returns the number of the client.

@@ -5,6 +5,7 @@ package revocation
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,7 @@ func TestRevocationsOfTokensThatLiveLongAreBounded(t *testing.T) {
 		}
 		return err
 	}
-	for n := range lastingShare + lastingLent {
+	for n := range (lastingShare + lastingLent) / 2 {
 		if err := revoke(n, shopApp); err != nil {
 			t.Fatalf("the %d. token: %v", n, err)
 		}
@@ -50,13 +51,55 @@ func TestRevocationsOfTokensThatLiveLongAreBounded(t *testing.T) {
 			t.Fatalf("the %d. token of another namespace: %v", n, err)
 		}
 	}
-	if err := revoke(2*maxLasting, ordersApp); err == nil {
-		t.Error("another namespace borrows what is not there")
-	}
 
 	r.Sweep(noon.Add(91 * 24 * time.Hour))
 	if left, _ := r.Len(); left != 0 || r.Room(lastingToken(0), ordersApp) != nil {
 		t.Errorf("%d are left once they have expired, and %v", left, r.Room(lastingToken(0), ordersApp))
+	}
+}
+
+// Of what is lent for months one namespace gets half at most. Whatever namespaces borrow, one after
+// the other or in turns, what is never lent is enough for the whole shares of others.
+func TestWhatIsLentForMonthsLeavesOthersTheirShares(t *testing.T) {
+	for name, c := range map[string]struct {
+		bounds
+
+		whole int // shares
+	}{"tokens that live long": {lastingBounds, 48}, "grants with a generation": {grantBounds, 32}} {
+		for _, borrowers := range []int{1, 2, c.whole / 2, c.whole - 1} {
+			for _, inTurns := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%d borrowers of %s, in turns %t", borrowers, name, inTurns), func(t *testing.T) {
+					var s shares
+					take := func(namespace string, most int) (took int) {
+						for ; took < most && s.room(namespace, c.bounds); took++ {
+							s.add(namespace, c.bounds)
+						}
+						return took
+					}
+					atOnce := c.all
+					if inTurns {
+						atOnce = 1
+					}
+					for took := 1; took > 0; {
+						took = 0
+						for n := range borrowers {
+							took += take(fmt.Sprint("borrower-", n), atOnce)
+						}
+					}
+					if has := s.namespaces["borrower-0"]; has < c.share || has > (c.lent+c.share)/2 {
+						t.Errorf("one borrower has %d", has)
+					}
+					for n := range c.whole - borrowers {
+						if got := take(fmt.Sprint("other-", n), c.share); got != c.share {
+							t.Errorf("of the share of the %d. other namespace %d are left", n, got)
+						}
+					}
+					if s.all > c.all {
+						t.Errorf("there are %d", s.all)
+					}
+				})
+			}
+		}
 	}
 }
 

@@ -54,7 +54,7 @@ const (
 	redeemRetry = 10 * time.Second
 )
 
-var redeemedBounds = bounds{maxRedeemed, lentRedeemed, redeemedShare} //nolint:gochecknoglobals // a constant
+var redeemedBounds = bounds{maxRedeemed, lentRedeemed, redeemedShare, false} //nolint:gochecknoglobals // a constant
 
 // Redemptions counts the redemptions that exist, by client, by namespace and in all: those that a
 // watch has brought, and those that this process is creating. The zero Redemptions are empty. They
