@@ -333,6 +333,45 @@ func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 	}
 }
 
+// A key that an issuer publishes without lead is honoured within 70 s, also if the keys were fetched
+// just before, and one that it publishes 120 s before it signs from its first signature.
+func TestAKeyOfAnIssuerIsHonouredInTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make long")
+	}
+	const namespace = "in-time"
+	p := platformOf("gitlab")
+	allowFederation(t, namespace)
+	issuer := issuers.Start(t, &network, "https://in-time.example.com", jws.ES256)
+	trust(t, trusting("in-time", issuer, v1alpha1.IssuerNamespaces{From: fromNamespace(namespace)}), v1alpha1.ReasonTrusted)
+	apply(t, namespace, federatedClient("ci", "in-time", p.client))
+	honoured := func() bool {
+		status, _ := present(t, namespace+".ci", p.issue(issuer, nil))
+		return status == http.StatusOK
+	}
+	if !honoured() {
+		t.Fatal("a JWT by the first key is refused")
+	}
+	asked := issuer.Asked()
+	eventually(t, "the keys are fetched again", func() bool { return issuer.Asked() >= asked+2 }) // discovery and keys
+	former := issuer.Rotate(jws.RS256)
+	published := time.Now()
+	eventually(t, "the key without lead is honoured", honoured)
+	took := time.Since(published)
+	t.Logf("a key without lead was honoured after %s", took.Round(time.Millisecond))
+	if took > 70*time.Second {
+		t.Errorf("a key without lead was honoured after %s", took)
+	}
+	next, signing := issuers.NewSigner(t, jws.ES256), issuer.Signer
+	issuer.Publish(former, signing, next)
+	published = time.Now()
+	eventually(t, "120 s have passed", func() bool { return time.Since(published) >= 120*time.Second })
+	issuer.Signer = next
+	if status, body := present(t, namespace+".ci", p.issue(issuer, nil)); status != http.StatusOK {
+		t.Errorf("the first JWT by a key that was published 120 s before: %d %v", status, body)
+	}
+}
+
 func TestAnIssuerIsSuspendedAndDeleted(t *testing.T) {
 	const namespace = "suspending"
 	p := platformOf("gitlab")

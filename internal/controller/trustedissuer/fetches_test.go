@@ -51,7 +51,7 @@ func (f *fetching) after(d time.Duration) fetch {
 }
 
 // TestAKeyIsKnownBeforeItSigns: one that is published 120 s before it signs is known by then, and
-// one without lead within 70 s.
+// one without lead within 70 s. e2e.TestAKeyOfAnIssuerIsHonouredInTime shows it by a real clock.
 func TestAKeyIsKnownBeforeItSigns(t *testing.T) {
 	f := newFetching(t)
 	before := f.after(0)

@@ -60,6 +60,8 @@ type Running struct {
 	// CertificateLives is how long certificates live, from the manager's next start on.
 	CertificateLives servingcert.Lives
 	// Clock is that of the manager, from its next start on; nil stands for that of the machine.
+	// That one is compared with the API server's clock from the first start on, so that a
+	// manager that starts again does not delete nothing for a minute again.
 	Clock *apiclock.Clock
 
 	// IssuerFetcher is that of the manager, from its next start on.
@@ -68,6 +70,7 @@ type Running struct {
 	LoginURL string
 
 	usageRefresh time.Duration
+	machine      *apiclock.Clock
 
 	dir         string
 	namespaces  []string
@@ -117,7 +120,7 @@ func Run(ctx context.Context, cp *controlplane.ControlPlane, root string, option
 		return nil, err
 	}
 	r := &Running{
-		ControlPlane: cp, Log: &Log{}, namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
+		ControlPlane: cp, Log: &Log{}, machine: apiclock.New(), namespaces: options.Namespaces, SigningKeys: keyring.DefaultPolicy(oauth2.MaxTokenLifetime),
 		usageRefresh: options.UsageRefresh, port: port, options: options, IssuerFetcher: options.IssuerFetcher, LoginURL: options.LoginURL,
 	}
 	if r.Issuer, err = oauth2.ParseIssuer("https://localhost:"+port, false); err != nil {
@@ -167,7 +170,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 		return manager.Run(ctx, manager.Options{
 			Issuer: issuer, Trust: r.Trust, REST: config, RegistryNamespace: RegistryNamespace, SystemNamespace: SystemNamespace,
 			ServingNames: names, ManageServingCertificate: true,
-			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces, Clock: r.Clock,
+			SigningKeys: r.SigningKeys, CertificateLives: r.CertificateLives, Namespaces: r.namespaces, Clock: cmp.Or(r.Clock, r.machine),
 			MaxTokenLifetime: manager.DefaultMaxTokenLifetime,
 			UsageRefresh:     r.usageRefresh,
 			IssuerFetcher:    r.IssuerFetcher,
