@@ -175,8 +175,8 @@ func TestTheNamespaceThatHoldsTheMostIsCollapsedFirst(t *testing.T) {
 		refused   bool
 	}{
 		"within the bound":                      {[]holding{{"big", 25, 9_500}, small, tiny}, 0, "", false},
-		"a namespace with large clients":        {[]holding{{"big", 28, 9_500}, small, tiny}, 5, "client big.", false},
-		"a namespace with many small clients":   {[]holding{{"big", 550, 500}, small, tiny}, 1, "namespace big", false},
+		"a namespace with large clients":        {[]holding{{"big", 27, 9_500}, small, tiny}, 3, "client big.", false},
+		"a namespace with many small clients":   {[]holding{{"big", 520, 500}, small, tiny}, 1, "namespace big", false},
 		"so much that collapsing is not enough": {[]holding{{"big", 35, 9_500}, small, tiny}, 19, "client big.", true},
 		"one client in the place of all":        {[]holding{{"big", 1, 300_000}, small, tiny}, 1, "client big.", true},
 	} {
