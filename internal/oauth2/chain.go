@@ -135,11 +135,14 @@ func (c *Claims) checkAncestors(ring keyring.Ring, now time.Time) error {
 	return nil
 }
 
+// actorSize is that of an actor without its client_id.
+const actorSize = len(`{"sub":"","act":}`)
+
 // act returns the claim act (RFC 8693 section 4.1); nil if the client acts for itself.
 func (c *Claims) act() []byte {
 	var nested []byte
 	for _, actor := range slices.Backward(c.Actors) {
-		o := strictjson.NewBuilder(nil).Text("sub", actor)
+		o := strictjson.NewBuilder(make([]byte, 0, len(nested)+len(actor)+actorSize)).Text("sub", actor)
 		if nested != nil {
 			o.Raw("act", nested)
 		}
@@ -160,12 +163,13 @@ func (c *Claims) appendAncestors(o *strictjson.Builder) {
 	if !c.Exchanged() {
 		return
 	}
-	list := []byte{'['}
+	var room [chainSize]byte
+	list := append(make([]byte, 0, len(c.Ancestors)*chainSize), '[')
 	for i, a := range c.Ancestors {
 		if i > 0 {
 			list = append(list, ',')
 		}
-		list = append(list, strictjson.NewBuilder(nil).Text("jti", a.ID).Text("client_id", a.ClientID).Text("client_uid", a.ClientUID).
+		list = append(list, strictjson.NewBuilder(room[:0]).Text("jti", a.ID).Text("client_id", a.ClientID).Text("client_uid", a.ClientUID).
 			Text("kid", a.KeyID).Number("iat", a.IssuedAt.Unix()).End()...)
 	}
 	o.Raw("ancestors", append(list, ']'))

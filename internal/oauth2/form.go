@@ -60,6 +60,7 @@ func parseParameters(body string) (form Form, repeated []string, err error) {
 	if len(body) > MaxFormBytes {
 		return Form{}, nil, malformedForm(fmt.Sprintf("the parameters are longer than %d bytes", MaxFormBytes))
 	}
+	form.parameters = make([]parameter, 0, min(strings.Count(body, "&")+1, MaxFormParameters))
 	for pair := range strings.SplitSeq(body, "&") {
 		if pair == "" {
 			continue

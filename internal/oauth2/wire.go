@@ -12,12 +12,16 @@ import (
 // tokenTypeBearer is the token_type of every token (RFC 6750 section 6.1.1).
 const tokenTypeBearer = "Bearer"
 
-// usualSize is the approximate size of a payload or an introspection response.
-const usualSize = 512
+// usualSize is the approximate size of a payload or an introspection response, and chainSize that of
+// each ancestor and its actor in it.
+const (
+	usualSize = 512
+	chainSize = 320
+)
 
 // payload returns the payload of an access token (RFC 9068 section 2.2).
 func (c *Claims) payload() ([]byte, error) {
-	o := strictjson.NewBuilder(make([]byte, 0, usualSize))
+	o := strictjson.NewBuilder(make([]byte, 0, usualSize+len(c.Ancestors)*chainSize))
 	c.appendSubject(o)
 	c.appendSubjectType(o)
 	c.appendActors(o)
@@ -55,7 +59,11 @@ func (c *Claims) appendTokenID(o *strictjson.Builder) ([]byte, error) {
 // Answer returns the response of the token endpoint (RFC 6749 section 5.1).
 func (t Token) Answer() []byte {
 	value := t.Value.Reveal()
-	o := strictjson.NewBuilder(make([]byte, 0, len(value)+usualSize/4)).Text("access_token", value)
+	size := len(value) + len(t.Refresh.Reveal()) + usualSize/4
+	if t.Claims.Exchanged() {
+		size += len(tokenTypeAccess)
+	}
+	o := strictjson.NewBuilder(make([]byte, 0, size)).Text("access_token", value)
 	if t.Claims.Exchanged() {
 		o.Text("issued_token_type", tokenTypeAccess) // RFC 8693 section 2.2.1
 	}

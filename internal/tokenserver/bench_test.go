@@ -93,6 +93,18 @@ func BenchmarkTokenByJWT(b *testing.B) {
 	})
 }
 
+// BenchmarkExchange exchanges a token that was seen before, as a comparison with BenchmarkToken.
+func BenchmarkExchange(b *testing.B) {
+	w := exchanging(b, silent)
+	c := w.exchange(billing, w.token(reporting), nil)
+	benchmark(b, w, func() *http.Request {
+		request := httptest.NewRequestWithContext(b.Context(), http.MethodPost, oauth2.TokenPath, strings.NewReader(c.body))
+		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		request.SetBasicAuth(billing, w.secrets[billing])
+		return request
+	})
+}
+
 func BenchmarkIntrospect(b *testing.B) {
 	w := newWorld(b, silent)
 	benchmark(b, w, w.posts(oauth2.IntrospectionPath, url.Values{"token": {w.token(reporting)}}))

@@ -18,9 +18,9 @@ import (
 
 // exchanging lets billing, which serves the audience of its namespace, pass calls on to the API of
 // orders.
-func exchanging(t testing.TB) *world {
+func exchanging(t testing.TB, configure ...func(*settings)) *world {
 	t.Helper()
-	w := newWorld(t)
+	w := newWorld(t, configure...)
 	api := orders()
 	api.Exchanged = []oauth2.Consent{{Namespaces: []string{"shop"}, Scopes: []string{"orders.write"}}}
 	w.dir.resources = []*oauth2.Resource{api}
