@@ -138,10 +138,10 @@ func TestTheTokenOfAnotherClusterWithoutAClientID(t *testing.T) {
 		"of an issuer and a client that memory does not know": {
 			change: func(w *world) { noIssuers(w); delete(w.memory.clients, job) }, asked: []string{issuers, "clients of shop/" + subject, "client " + job},
 		},
-		"of an issuer that memory does not know, forged":   {noIssuers, nil, true, []string{issuers}, oauth2.ReasonWrongAssertion},
-		"of no issuer":                                     {nil, ofOther, false, []string{"issuer of " + other, "cluster"}, oauth2.ReasonAssertionKeyUnknown},
-		"of an issuer that is none":                        {nil, map[string]any{"iss": "east"}, false, []string{"cluster"}, oauth2.ReasonAssertionKeyUnknown},
-		"of an issuer, while the source is away":           {func(w *world) { noIssuers(w); w.away = errAway }, nil, false, []string{issuers}, oauth2.ReasonLookupUnavailable},
+		"of an issuer that memory does not know, forged": {noIssuers, nil, true, []string{issuers}, oauth2.ReasonWrongAssertion},
+		"of no issuer":                                      {nil, ofOther, false, []string{"issuer of " + other, "cluster"}, oauth2.ReasonAssertionKeyUnknown},
+		"of an issuer that is none":                         {nil, map[string]any{"iss": "east"}, false, []string{"cluster"}, oauth2.ReasonAssertionKeyUnknown},
+		"of an issuer, while the source is away":            {func(w *world) { noIssuers(w); w.away = errAway }, nil, false, []string{issuers}, oauth2.ReasonLookupUnavailable},
 		"while the issuer of this cluster is not known yet": {change: func(w *world) { noIssuers(w); w.trust = oauth2.Cluster{} }, asked: []string{"cluster", issuers}},
 		"of this cluster, which has another issuer now": {
 			change: func(w *world) {
