@@ -192,7 +192,8 @@ func MethodNotAllowed(method AuthenticationMethod) metav1.Condition {
 func GrantTypeNotAllowed(grantType GrantType) metav1.Condition {
 	return notReady(ReasonNotAllowedByPolicy, fmt.Sprintf(
 		"No OAuth2Policy allows the grant type %[1]s in this namespace: the client gets no tokens. Choose another one in spec.grantTypes, which is "+
-			"ClientCredentials if it is left out, or ask the cluster's administrator to list %[1]s in spec.grantTypes of the policies of this namespace.",
+			"ClientCredentials if it is left out, or ask the cluster's administrator to list %[1]s in spec.grantTypes of the policies of this namespace. Where the manager works in chosen "+
+			"namespaces there are none: the flag --allow-grant-type allows TokenExchange.",
 		grantType))
 }
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/servingcert"
@@ -55,6 +56,9 @@ type Options struct {
 	// AllowClaims are the claims of plain names that OAuth2Clients may set where no
 	// OAuth2Policy speaks of claims.
 	AllowClaims []oauth2.ClaimRule
+	// AllowGrantTypes are grant types that OAuth2Clients may have where no OAuth2Policies are
+	// read.
+	AllowGrantTypes []string
 	// MaxTokenLifetime is the longest life of a token with a chosen end; zero allows none.
 	MaxTokenLifetime time.Duration
 	// MaxObjects are the most objects of each kind that a namespace may have where no
@@ -210,6 +214,8 @@ func (o *Options) boundFlags(flags *flag.FlagSet) {
 	flags.BoolVar(&o.AllowClientID, "allow-client-id", false, "let OAuth2Clients choose their client_id, for clients that are migrated from elsewhere")
 	flags.Func("allow-claim", "a claim that OAuth2Clients may set although its name has no '/' and ':', with patterns of its values, such as roles=shop-*,viewer; "+
 		"it holds where no OAuth2Policy speaks of claims; may be repeated", o.allowClaim)
+	flags.Func("allow-grant-type", "a grant type that OAuth2Clients may have with --namespaces, where there are no OAuth2Policies that could list it: TokenExchange",
+		appendTo(&o.AllowGrantTypes))
 	flags.DurationVar(&o.MaxTokenLifetime, "max-token-lifetime", DefaultMaxTokenLifetime,
 		"longest life of an OAuth2Token with mode Fixed, from its creation on; 0 allows none")
 	o.MaxObjects = oauth2.Numbers{
@@ -264,6 +270,20 @@ func checkNamespaces(o Options) error {
 			return fmt.Errorf("--namespaces: %s belongs to the installation itself", name)
 		case slices.Contains(o.Namespaces[:i], name):
 			return fmt.Errorf("--namespaces: %s is named twice", name)
+		}
+	}
+	return checkGrantTypes(o)
+}
+
+// checkGrantTypes refuses grant types where OAuth2Policies are read, and those that the flag cannot
+// allow.
+func checkGrantTypes(o Options) error {
+	for _, name := range o.AllowGrantTypes {
+		switch {
+		case len(o.Namespaces) == 0:
+			return fmt.Errorf("--allow-grant-type is for --namespaces; list %s in spec.grantTypes of an OAuth2Policy", name)
+		case name != string(v1alpha1.GrantTokenExchange):
+			return fmt.Errorf("--allow-grant-type=%s: only %s can be allowed; the others are allowed already, or need an OAuth2TrustedIssuer", name, v1alpha1.GrantTokenExchange)
 		}
 	}
 	return nil

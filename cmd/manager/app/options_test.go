@@ -157,6 +157,34 @@ func TestAllowedClaims(t *testing.T) {
 	}
 }
 
+// TestAllowedGrantTypes: where policies are read, only they allow a grant type.
+func TestAllowedGrantTypes(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		given []string
+		want  []string
+		fails bool
+	}{
+		"left out, none is allowed":          {given: []string{"--namespaces=shop"}},
+		"for chosen namespaces":              {given: []string{"--namespaces=shop", "--allow-grant-type=TokenExchange"}, want: []string{"TokenExchange"}},
+		"for all namespaces":                 {given: []string{"--allow-grant-type=TokenExchange"}, fails: true},
+		"one that needs a trusted issuer":    {given: []string{"--namespaces=shop", "--allow-grant-type=AuthorizationCode"}, fails: true},
+		"one that there is not":              {given: []string{"--namespaces=shop", "--allow-grant-type=urn:x"}, fails: true},
+		"one that is allowed without a flag": {given: []string{"--namespaces=shop", "--allow-grant-type=JWTBearer"}, fails: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			args := append([]string{"--issuer=https://hallpass.example.com", "--kubeconfig=" + file}, c.given...)
+			o, err := app.ParseFlags(args, io.Discard)
+			if (err != nil) != c.fails || !c.fails && !slices.Equal(o.AllowGrantTypes, c.want) {
+				t.Errorf("%q, %v, want %q", o.AllowGrantTypes, err, c.want)
+			}
+		})
+	}
+}
+
 // TestServingNames: an issuer of the system namespace is an address of the Service, as it is
 // called.
 func TestServingNames(t *testing.T) {

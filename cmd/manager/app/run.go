@@ -279,7 +279,7 @@ func addPolicies(ctx context.Context, mgr ctrl.Manager, o Options) (*policy.Sour
 	}
 	policies := &policy.Source{
 		Client: mgr.GetClient(), Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, ProtectedLabels: o.ProtectedLabels, Only: o.Namespaces,
-		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects},
+		Defaults: oauth2.Ceilings{AnyClientID: o.AllowClientID, DefaultClaims: o.AllowClaims, DefaultNumbers: o.MaxObjects, Permitted: o.AllowGrantTypes},
 		Room: publish.NewRoom(publish.BoundsOf(
 			cmp.Or(int(o.MaxRecords), registration.MaxRecords), cmp.Or(int(o.MaxNamespaceRecords), registration.MaxNamespaceRecords),
 		)),
