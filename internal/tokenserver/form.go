@@ -18,9 +18,9 @@ import (
 const (
 	// firstRead is the longest buffer that is made before a byte of a body was received.
 	firstRead = 8 << 10
-	// usualBody is a buffer that most bodies fit: a token request has 30 bytes, and an
-	// introspection 600.
-	usualBody = 1 << 10
+	// usualBody is a buffer that most bodies fit: a token request has 30 bytes, an
+	// introspection 600, and an exchange 1,100.
+	usualBody = 2 << 10
 	// maxDiscarded is how much of a body is discarded where none is read.
 	maxDiscarded = 8 << 10
 	// resetDelay is how long a caller of HTTP/2 has to read an answer before its stream is
