@@ -322,6 +322,7 @@ func TestTokenExchangeTakesAPolicyThatListsIt(t *testing.T) {
 		"one that lists others":                {others, false},
 		"one that does and one that does not":  {lists.And(others), false},
 		"one that does and a silent one":       {lists.And(Ceilings{}), true},
+		"a flag where no policies are read":    {Ceilings{Permitted: []string{exchange}}, true},
 	} {
 		if c.ceilings.AllowGrantType(exchange) != c.want {
 			t.Errorf("%s: want %t", name, c.want)

@@ -35,7 +35,7 @@ func startNarrow(t *testing.T) *operated {
 	for _, namespace := range []string{"shop", "orders", "elsewhere"} {
 		n.restrict(t, namespace)
 	}
-	n.start(t, installation.Options{Kustomization: ofNamespaced, Namespaces: []string{"shop", "orders"}})
+	n.start(t, installation.Options{Kustomization: ofNamespaced, Namespaces: []string{"shop", "orders"}, AllowGrantTypes: []string{string(v1alpha1.GrantTokenExchange)}})
 	t.Cleanup(func() { must(t, n.hallpass.Stop()) })
 	return n
 }
@@ -149,6 +149,8 @@ func TestAManagerWorksInItsNamespacesWithRightsInTheseAlone(t *testing.T) {
 
 	caller := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "caller"}, Spec: v1alpha1.OAuth2ClientSpec{
 		Scopes: []v1alpha1.Scope{"read"},
+		// which a flag allows, because there are no policies
+		GrantTypes: []v1alpha1.GrantType{v1alpha1.GrantClientCredentials, v1alpha1.GrantTokenExchange},
 		Access: []v1alpha1.Access{
 			{ResourceNamespace: "orders", ResourceName: "by-name", Scopes: []v1alpha1.Scope{"orders.read"}},
 			{ResourceNamespace: "orders", ResourceName: "by-label", Scopes: []v1alpha1.Scope{"orders.read"}},

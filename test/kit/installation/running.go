@@ -90,6 +90,8 @@ type Options struct {
 	Kustomization string
 	// Namespaces are the users' namespaces that the manager works in; none stands for all.
 	Namespaces []string
+	// AllowGrantTypes is the manager's flag for these.
+	AllowGrantTypes []string
 	// UsageInterval and UsageRefresh are how often the use of clients is reported, and written
 	// into their status.
 	UsageInterval, UsageRefresh time.Duration
@@ -175,7 +177,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			UsageRefresh:     r.usageRefresh,
 			IssuerFetcher:    r.IssuerFetcher,
 			LoginURL:         r.LoginURL,
-			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
+			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, AllowGrantTypes: r.options.AllowGrantTypes, ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
 			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: logr.FromSlogHandler(serve.NewLog(r.Log, 0).Handler()),
 		})
 	})
