@@ -179,7 +179,7 @@ func (r *Running) StartManager(ctx context.Context) error {
 			LoginURL:         r.LoginURL,
 			AllowClientID:    r.AllowClientID, AllowClaims: r.AllowClaims, AllowGrantTypes: r.options.AllowGrantTypes,
 			ProtectedLabels: []string{"kubernetes.io/metadata.name", ProtectedLabel},
-			APIAudiences: []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: logr.FromSlogHandler(serve.NewLog(r.Log, 0).Handler()),
+			APIAudiences:    []string{"https://kubernetes.default.svc"}, MetricsListen: "0", HealthListen: "0", Log: logr.FromSlogHandler(serve.NewLog(r.Log, 0).Handler()),
 		})
 	})
 	return nil
