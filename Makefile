@@ -50,8 +50,8 @@ BLACK_BOX_PACKAGES = $(addprefix $(MODULE)/test/system/,availability faults revo
 BLACK_BOX          = CGO_ENABLED=0 go test -trimpath
 # Modules of their own for callers of Hallpass. Their tests need nothing, and run beside the others.
 CLIENT_MODULES     = client client/grpcauth
-# The longest of them has a command of its own, so that it begins with the others. The second longest
-# begins when those of BLACK_BOX_PACKAGES have ended, so that it is not alone at the end.
+# The longest of them has a command of its own, so that it begins with the others. The second
+# longest begins when those of BLACK_BOX_PACKAGES have ended, so that it is not alone at the end.
 LONGEST_PACKAGE    = $(MODULE)/test/e2e
 SECOND_LONGEST     = $(MODULE)/test/compat/install
 

@@ -24,8 +24,8 @@ import (
 )
 
 // gcPercent is GOGC unless the environment has one. Nearly all of the heap is what the caches hold,
-// which changes little and has few pointers. With 20 a start, which reads and looks at everything,
-// spends a third of its CPU on collecting garbage; with 100 it holds twice what is left of it.
+// which changes little and has few pointers. With 20 a start, which reads and reconciles
+// everything, spends a third of its CPU on collecting garbage; with 100 the heap doubles.
 const gcPercent = 50
 
 // version is that of the build, if the linker sets it.

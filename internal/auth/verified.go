@@ -24,8 +24,8 @@ const (
 	verifiedEntry = 336
 	// verifiedAncestor is what each ancestor of a token takes beside its text, with its actor.
 	verifiedAncestor = 128
-	// verifiedStep is by how much a namespace takes more or less before it changes its place among
-	// the namespaces: most tokens move none.
+	// verifiedStep is by how much a namespace takes more or less before it changes its place
+	// among the namespaces: most tokens move none.
 	verifiedStep = 4 << 10
 	// maxVerifiedChances is how many tokens in use are passed over for one that is not.
 	maxVerifiedChances = 16
@@ -42,8 +42,8 @@ const (
 // namespaces, but for verifiedStep, and what others leave of their parts is lent.
 type verified struct {
 	mu sync.RWMutex
-	// tokens are by the first bytes of their hashes. A token that has them in common with another
-	// one is not remembered.
+	// tokens are by the first bytes of their hashes. A token that has them in common with
+	// another one is not remembered.
 	tokens  map[uint64]*verifiedToken
 	holders map[string]*verifiedHolder // by namespace
 	most    mostVerified

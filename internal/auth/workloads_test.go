@@ -121,8 +121,8 @@ func TestTheJWTOfAnIssuerWithoutAClientID(t *testing.T) {
 	}
 }
 
-// The token of a service account of another cluster is a JWT of that cluster's issuer, also if memory
-// does not know the issuer yet.
+// The token of a service account of another cluster is a JWT of that cluster's issuer, also if
+// memory does not know the issuer yet.
 func TestTheTokenOfAnotherClusterWithoutAClientID(t *testing.T) {
 	const subject, issuers, other = "system:serviceaccount:jobs:nightly", "issuer of " + jobIssuer, "https://other.example.com"
 	ofOther, noIssuers := map[string]any{"iss": other}, func(w *world) { w.memory.issuers = nil }
@@ -182,7 +182,8 @@ func TestTheTokenOfAnotherClusterWithoutAClientID(t *testing.T) {
 	}
 }
 
-// A JWT-SVID is of its trust domain unless a trusted issuer has its iss, also if memory knows neither.
+// A JWT-SVID is of its trust domain unless a trusted issuer has its iss, also if memory knows
+// neither.
 func TestAJWTOfATrustDomainThatMemoryDoesNotKnow(t *testing.T) {
 	const subject, spire, domain = "spiffe://example.org/ns/ci/sa/deploy", "https://spire.example.org", "spiffe://example.org"
 	for name, c := range map[string]struct {

@@ -133,8 +133,8 @@ func FuzzEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) { bothWays(t, stream) })
 }
 
-// TestARedemptionIsReadAtOnce: the form that API servers write takes the short way, or the test above
-// compares nothing.
+// TestARedemptionIsReadAtOnce: the form that API servers write takes the short way, or the test
+// above compares nothing.
 func TestARedemptionIsReadAtOnce(t *testing.T) {
 	_, object, found := splitEvent([]byte(redeemedEvent))
 	if read := readRedemption(object); !found || read == nil || read.ResourceVersion != "4711" || read.Spec.Redemption.GrantID != "g" {

@@ -18,7 +18,8 @@ type Codes struct {
 	// IssuerName is the OAuth2TrustedIssuer at which persons log in; "" means the only one that
 	// the namespace may use.
 	IssuerName string
-	// DisplayName is the name for people that the owner of the client chose, which may be empty.
+	// DisplayName is the name for people that the owner of the client chose, which may be
+	// empty.
 	DisplayName string
 	// AskAlways asks the person each time, also where no consent is needed.
 	AskAlways bool

@@ -12,8 +12,8 @@ import (
 // tokenTypeBearer is the token_type of every token (RFC 6750 section 6.1.1).
 const tokenTypeBearer = "Bearer"
 
-// usualSize is the approximate size of a payload or an introspection response, and chainSize that of
-// each ancestor and its actor in it.
+// usualSize is the approximate size of a payload or an introspection response, and chainSize that
+// of each ancestor and its actor in it.
 const (
 	usualSize = 512
 	chainSize = 320

@@ -34,8 +34,8 @@ const (
 	hardLive     = maxLive + maxLive/4 - maxLasting
 	// maxLasting is how many revocations of tokens there are in all that live for more than an
 	// hour. They are not collapsed, and stay until their tokens expire, which takes months.
-	// Namespaces have what is left of lastingLent beyond their shares of lastingShare each: what
-	// is never lent is enough for 48 whole shares.
+	// Namespaces have what is left of lastingLent beyond their shares of lastingShare each:
+	// what is never lent is enough for 48 whole shares.
 	maxLasting   = maxLive * 3 / 16
 	lastingLent  = maxLasting / 2
 	lastingShare = 512

@@ -333,8 +333,8 @@ func TestTheKeysOfATrustedIssuerAreReplaced(t *testing.T) {
 	}
 }
 
-// A key that an issuer publishes without lead is honoured within 70 s, also if the keys were fetched
-// just before, and one that it publishes 120 s before it signs from its first signature.
+// A key that an issuer publishes without lead is honoured within 70 s, also if the keys were
+// fetched just before, and one that it publishes 120 s before it signs from its first signature.
 func TestAKeyOfAnIssuerIsHonouredInTime(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make long")
@@ -353,7 +353,8 @@ func TestAKeyOfAnIssuerIsHonouredInTime(t *testing.T) {
 		t.Fatal("a JWT by the first key is refused")
 	}
 	asked := issuer.Asked()
-	eventually(t, "the keys are fetched again", func() bool { return issuer.Asked() >= asked+2 }) // discovery and keys
+	// discovery and keys
+	eventually(t, "the keys are fetched again", func() bool { return issuer.Asked() >= asked+2 })
 	former := issuer.Rotate(jws.RS256)
 	published := time.Now()
 	eventually(t, "the key without lead is honoured", honoured)

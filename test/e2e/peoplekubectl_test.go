@@ -114,7 +114,7 @@ func logInWithKubectl(t *testing.T, at *replica, provider *people.Provider, clie
 	}
 }
 
-// TestThePageAboutPeopleIsTyped does what docs/people.md says from the trust of a provider to
+// TestThePageAboutPeopleIsTyped does what docs/people.md has, from the trust of a provider to
 // logout, with its manifests and commands. The Secret is that of docs/login.md. What is of the
 // provider is replaced: its address, and the groups, which that provider does not send.
 func TestThePageAboutPeopleIsTyped(t *testing.T) {

@@ -26,9 +26,9 @@ const (
 	DefaultNamespace = "hallpass-login"
 	// DefaultShutdownLag is twice the time that kube-proxy may take to remove an endpoint.
 	DefaultShutdownLag = 10 * time.Second
-	// DefaultMaxConnections is how many connections may be open at the public port, and
-	// DefaultMaxConnectionsPerSource how many of them a source may have.
-	DefaultMaxConnections          = 1536
+	// DefaultMaxConnections is how many connections may be open at the public port.
+	DefaultMaxConnections = 1536
+	// DefaultMaxConnectionsPerSource is how many of them a source may have.
 	DefaultMaxConnectionsPerSource = 384
 	// PublicCA is the value of --token-server-ca for authorities that every machine trusts.
 	PublicCA = "public"

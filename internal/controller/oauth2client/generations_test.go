@@ -236,8 +236,8 @@ func TestADamagedGenerationKeyHoldsUpNoRegistration(t *testing.T) {
 func TestALostRegistrationIsCountedFromTheStatus(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		// reported becomes of the generation in the status, deleted is whether the Secret
-		// is lost, too.
+		// reported makes the generation in the status another one, deleted is whether the
+		// Secret is lost, too.
 		reported func(int64) int64
 		deleted  bool
 		// number is the generation of the registration that is made again.

@@ -60,8 +60,8 @@ type Running struct {
 	// CertificateLives is how long certificates live, from the manager's next start on.
 	CertificateLives servingcert.Lives
 	// Clock is that of the manager, from its next start on; nil stands for that of the machine.
-	// That one is compared with the API server's clock from the first start on, so that a
-	// manager that starts again does not delete nothing for a minute again.
+	// That one is compared with the API server's clock from the first start on, so that only
+	// the first manager waits a minute before it deletes anything.
 	Clock *apiclock.Clock
 
 	// IssuerFetcher is that of the manager, from its next start on.

@@ -160,7 +160,9 @@ func readPage(conn net.Conn) error {
 }
 
 // person is an address of its own for each number.
-func person(i int) *net.TCPAddr { return &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))} }
+func person(i int) *net.TCPAddr {
+	return &net.TCPAddr{IP: net.IPv4(127, 1, byte(i/256%256), byte(i%256))}
+}
 
 // loginAlone is login beside a token server and a provider that the test plays.
 type loginAlone struct {
@@ -178,20 +180,24 @@ type slowProvider struct {
 func (p *slowProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Path != "/token" {
-		_ = json.NewEncoder(w).Encode(map[string]string{ //nolint:errchkjson // a test
+		_ = json.NewEncoder(w).Encode(map[string]string{
 			"issuer": p.origin, "authorization_endpoint": p.origin + "/authorize", "token_endpoint": p.origin + "/token", "jwks_uri": p.origin + "/keys",
 		})
 		return
 	}
 	now := p.here.Add(1)
 	defer p.here.Add(-1)
-	for most := p.most.Load(); now > most && !p.most.CompareAndSwap(most, now); most = p.most.Load() {
+	for {
+		most := p.most.Load()
+		if now <= most || p.most.CompareAndSwap(most, now) {
+			break
+		}
 	}
 	pause(r.Context(), providerTakes)
 	_, _ = io.WriteString(w, `{"access_token":"`+strings.Repeat("a", providerAnswer-4096)+`","token_type":"Bearer","id_token":"`+strings.Repeat("i", 3<<10)+`"}`)
 }
 
-// playTokenServer answers the port for login. The person is asked if the query says so.
+// playTokenServer answers the port for login. The person is asked if the query asks for it.
 func playTokenServer(provider loginport.Provider) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", loginport.MediaType)
@@ -205,7 +211,7 @@ func playTokenServer(provider loginport.Provider) http.HandlerFunc {
 		if ticket == "" {
 			ticket = "hpl_" + rand.Text() + strings.Repeat("t", loginport.MaxTicketBytes-64)
 		}
-		_ = json.NewEncoder(w).Encode(loginport.BeginAnswer{Attempt: &loginport.Attempt{ //nolint:errchkjson // a test
+		_ = json.NewEncoder(w).Encode(loginport.BeginAnswer{Attempt: &loginport.Attempt{
 			Ticket: loginport.Opaque(ticket), ExpiresIn: 600, Nonce: "n", Provider: provider,
 			Consent: loginport.Consent{Needed: asked.Query == "consent=1", ClientID: "shop.app", Namespace: "shop", RedirectHost: "app.example.net", API: "https://api.example.net"},
 		}})
