@@ -161,7 +161,7 @@ func readPage(conn net.Conn) error {
 
 // person is an address of its own for each number.
 func person(i int) *net.TCPAddr {
-	return &net.TCPAddr{IP: net.IPv4(127, 1, byte(i/256%256), byte(i%256))}
+	return &net.TCPAddr{IP: net.IPv4(127, 1, byte(i/256), byte(i%256))} //nolint:gosec // there are fewer than 65,536
 }
 
 // loginAlone is login beside a token server and a provider that the test plays.
@@ -180,7 +180,7 @@ type slowProvider struct {
 func (p *slowProvider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	if r.URL.Path != "/token" {
-		_ = json.NewEncoder(w).Encode(map[string]string{
+		_ = json.NewEncoder(w).Encode(map[string]string{ //nolint:errchkjson // a test
 			"issuer": p.origin, "authorization_endpoint": p.origin + "/authorize", "token_endpoint": p.origin + "/token", "jwks_uri": p.origin + "/keys",
 		})
 		return
