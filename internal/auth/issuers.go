@@ -83,7 +83,7 @@ func (s *source) issuersOf(
 
 // issuerNamed looks up the trusted issuer of a name.
 func (s *source) issuerNamed(ctx context.Context, name string) (map[string]*oauth2.TrustedIssuer, error) {
-	issuer, err := s.issuers.ask(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
+	issuer, err := s.issuers.current(ctx, name, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
 		return s.Directory.LookUpIssuer(ctx, name)
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (s *source) issuerNamed(ctx context.Context, name string) (map[string]*oaut
 // issuerOf looks up the trusted issuer that has an iss.
 func (s *source) issuerOf(ctx context.Context, iss string) (map[string]*oauth2.TrustedIssuer, error) {
 	// no name has a colon
-	issuer, err := s.issuers.ask(ctx, "iss:"+iss, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
+	issuer, err := s.issuers.current(ctx, "iss:"+iss, lookupTimeout, func(ctx context.Context) (*oauth2.TrustedIssuer, error) {
 		return s.Directory.LookUpIssuerOf(ctx, iss)
 	})
 	if issuer == nil || err != nil {

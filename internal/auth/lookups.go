@@ -148,19 +148,19 @@ func (s *source) each(ctx context.Context, payer Payer, ids []string, paid int) 
 }
 
 func (s *source) client(ctx context.Context, id string) (oauth2.Record, error) {
-	return s.clients.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.Record, error) {
+	return s.clients.current(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.Record, error) {
 		return s.Directory.LookUp(ctx, id)
 	})
 }
 
 func (s *source) mintedToken(ctx context.Context, id string) (oauth2.MintedRecord, error) {
-	return s.minted.ask(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
+	return s.minted.current(ctx, id, lookupTimeout, func(ctx context.Context) (oauth2.MintedRecord, error) {
 		return s.Directory.LookUpMinted(ctx, id)
 	})
 }
 
 func (s *source) resource(ctx context.Context, identifier string) (*oauth2.Resource, error) {
-	return s.resources.ask(ctx, identifier, lookupTimeout, func(ctx context.Context) (*oauth2.Resource, error) {
+	return s.resources.current(ctx, identifier, lookupTimeout, func(ctx context.Context) (*oauth2.Resource, error) {
 		return s.Directory.LookUpResource(ctx, identifier)
 	})
 }
@@ -203,6 +203,21 @@ func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountTo
 
 // flight shares one look-up, and its answer, between the requests that need it at the same time.
 type flight[T any] struct{ group singleflight.Group }
+
+// current is ask for what may have been written since the look-up under way began: a caller that
+// comes meanwhile shares the next one. Otherwise a client that has just become Ready would be
+// refused because somebody guesses its client_id at the time.
+func (f *flight[T]) current(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
+	asked := false
+	answer, err := f.ask(ctx, key, limit, func(ctx context.Context) (T, error) {
+		asked = true
+		return question(ctx)
+	})
+	if asked {
+		return answer, err
+	}
+	return f.ask(ctx, key, limit, question)
+}
 
 // ask asks within a time limit. The look-up is shared, so a caller that hangs up does not end it.
 func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {

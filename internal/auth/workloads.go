@@ -92,7 +92,7 @@ func (v workloads) needs(token *oauth2.ForeignToken, refusal error) need {
 // callersOf looks up the clients that name a workload: first which, and then each.
 func (s *source) callersOf(ctx context.Context, payer Payer, workload oauth2.Workload) (map[string]oauth2.Record, error) {
 	key := workload.Namespace + "/" + workload.Account + "/" + workload.IssuerName + "/" + workload.Subject
-	ids, err := s.workloads.ask(ctx, key, lookupTimeout, func(ctx context.Context) ([]string, error) {
+	ids, err := s.workloads.current(ctx, key, lookupTimeout, func(ctx context.Context) ([]string, error) {
 		return s.Directory.LookUpClientsOf(ctx, workload)
 	})
 	if err != nil {
