@@ -171,7 +171,7 @@ func eachMember(object []byte, visit func(name, value []byte) bool) bool {
 	}
 	for i := 1; ; i++ {
 		end := i + valueEnd(object[i:])
-		if object[i] != '"' || end >= len(object) || object[end] != ':' {
+		if end >= len(object) || object[i] != '"' || object[end] != ':' {
 			return false
 		}
 		name, from := object[i+1:end-1], end+1

@@ -140,6 +140,11 @@ func TestARedemptionIsReadAtOnce(t *testing.T) {
 	if read := readRedemption(object); !found || read == nil || read.ResourceVersion != "4711" || read.Spec.Redemption.GrantID != "g" {
 		t.Errorf("%t, %+v", found, read)
 	}
+	for cut := range object {
+		if read := readRedemption(object[:cut]); read != nil {
+			t.Errorf("%s is read: %+v", object[:cut], read)
+		}
+	}
 }
 
 // TestARedemptionIsWrittenAsItsKind: the bytes are those of the object.

@@ -6,6 +6,7 @@
 package availability_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -118,7 +119,13 @@ func (r *replica) start(t *testing.T) {
 		}
 		if t.Failed() {
 			content, _ := os.ReadFile(r.log)
-			t.Logf("the end of the log of %s:\n%s", r.address, content[max(0, len(content)-3000):])
+			var refusals []byte
+			for line := range bytes.Lines(content) {
+				if bytes.Contains(line, []byte(`"outcome":"refused"`)) {
+					refusals = append(refusals, line...)
+				}
+			}
+			t.Logf("refused by %s:\n%s\nthe end of its log:\n%s", r.address, refusals[max(0, len(refusals)-6000):], content[max(0, len(content)-3000):])
 		}
 	})
 }
