@@ -48,3 +48,32 @@ func TestACallerSharesNoLookUpThatBeganBefore(t *testing.T) {
 		running.Wait()
 	})
 }
+
+// TestALookUpThatPanicsAnswersAll: those that share it get an error, and the next one asks again.
+func TestALookUpThatPanicsAnswersAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var f flight[int]
+		fails := make(chan struct{})
+		var running sync.WaitGroup
+		running.Go(func() {
+			defer func() { _ = recover() }()
+			_, _ = f.ask(t.Context(), "key", time.Minute, func(context.Context) (int, error) {
+				<-fails
+				panic("a fault")
+			})
+		})
+		synctest.Wait()
+		running.Go(func() {
+			if _, err := f.ask(t.Context(), "key", time.Minute, nil); err == nil {
+				t.Error("there is an answer")
+			}
+		})
+		synctest.Wait()
+		close(fails)
+		running.Wait()
+		got, err := f.current(t.Context(), "key", time.Minute, func(context.Context) (int, error) { return 7, nil })
+		if got != 7 || err != nil || len(f.calls) != 0 {
+			t.Errorf("%d, %v, and %d look-ups are under way", got, err, len(f.calls))
+		}
+	})
+}

@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
-
 	"github.com/hallpass-dev/hallpass/internal/budget"
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -199,33 +197,4 @@ func (s *source) trust(ctx context.Context, payer Payer, token *oauth2.AccountTo
 		return oauth2.Unavailable(lookupRetry)
 	}
 	return nil
-}
-
-// flight shares one look-up, and its answer, between the requests that need it at the same time.
-type flight[T any] struct{ group singleflight.Group }
-
-// current is ask for what may have been written since the look-up under way began: a caller that
-// comes meanwhile shares the next one. Otherwise a client that has just become Ready would be
-// refused because somebody guesses its client_id at the time.
-func (f *flight[T]) current(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
-	asked := false
-	answer, err := f.ask(ctx, key, limit, func(ctx context.Context) (T, error) {
-		asked = true
-		return question(ctx)
-	})
-	if asked {
-		return answer, err
-	}
-	return f.ask(ctx, key, limit, question)
-}
-
-// ask asks within a time limit. The look-up is shared, so a caller that hangs up does not end it.
-func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
-	found, err, _ := f.group.Do(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
-		defer cancel()
-		return question(ctx)
-	})
-	answer, _ := found.(T)
-	return answer, err //nolint:wrapcheck // it is the error of the look-up
 }
