@@ -503,8 +503,8 @@ func (h *held) LookUp(ctx context.Context, id string) (oauth2.Record, error) {
 	return h.source.clients[id], ctx.Err()
 }
 
-// Requests at once share a look-up, and one that hangs up does not end it for the others. Those that
-// come while it is under way share the next one.
+// Requests at once share a look-up, and one that hangs up does not end it for the others. Those
+// that come while it is under way share the next one.
 func TestRequestsAtOnceShareAQuestion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := &held{release: make(chan struct{})}

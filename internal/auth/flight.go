@@ -32,13 +32,13 @@ var errUnanswered = errors.New("the look-up has no answer")
 
 // ask asks within a time limit, or shares the look-up that is under way: for what was not written
 // a moment ago. A caller that hangs up does not end the look-up.
-func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
+func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, lookUp func(context.Context) (T, error)) (T, error) {
 	f.mu.Lock()
 	running := f.calls[key]
 	if running == nil {
 		running = f.begin(key)
 		f.mu.Unlock()
-		f.run(ctx, key, running, limit, question)
+		f.run(ctx, key, running, limit, lookUp)
 		return running.answer, running.err
 	}
 	f.mu.Unlock()
@@ -48,13 +48,13 @@ func (f *flight[T]) ask(ctx context.Context, key string, limit time.Duration, qu
 
 // current is ask for what may have been written since the look-up under way began: callers that
 // come meanwhile share the next one. Otherwise a client that has just become Ready would be refused
-// because somebody guesses its client_id at the time.
-func (f *flight[T]) current(ctx context.Context, key string, limit time.Duration, question func(context.Context) (T, error)) (T, error) {
+// because of a guess of its client_id at the same time.
+func (f *flight[T]) current(ctx context.Context, key string, limit time.Duration, lookUp func(context.Context) (T, error)) (T, error) {
 	f.mu.Lock()
 	running := f.calls[key]
 	if running == nil {
 		f.mu.Unlock()
-		return f.ask(ctx, key, limit, question)
+		return f.ask(ctx, key, limit, lookUp)
 	}
 	next, first := running.next, running.next == nil
 	if first {
@@ -64,7 +64,7 @@ func (f *flight[T]) current(ctx context.Context, key string, limit time.Duration
 	f.mu.Unlock()
 	if first {
 		<-running.done
-		f.run(ctx, key, next, limit, question)
+		f.run(ctx, key, next, limit, lookUp)
 	}
 	<-next.done
 	return next.answer, next.err
@@ -80,10 +80,10 @@ func (f *flight[T]) begin(key string) *call[T] {
 }
 
 // run asks, and hands over to the next call.
-func (f *flight[T]) run(ctx context.Context, key string, c *call[T], limit time.Duration, question func(context.Context) (T, error)) {
+func (f *flight[T]) run(ctx context.Context, key string, c *call[T], limit time.Duration, lookUp func(context.Context) (T, error)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
-	c.err = errUnanswered // if the question panics
+	c.err = errUnanswered // if lookUp panics
 	defer func() {
 		f.mu.Lock()
 		if c.next == nil {
@@ -94,5 +94,5 @@ func (f *flight[T]) run(ctx context.Context, key string, c *call[T], limit time.
 		f.mu.Unlock()
 		close(c.done)
 	}()
-	c.answer, c.err = question(ctx)
+	c.answer, c.err = lookUp(ctx)
 }
