@@ -31,7 +31,7 @@ import (
 // without accesses: it takes no memory, but counts as part of the heap.
 const (
 	gcPercent    = 30
-	heapHeadroom = 16 << 20
+	heapHeadroom = 32 << 20
 )
 
 // version is that of the build, if the linker sets it.
