@@ -104,7 +104,7 @@ func readRedemption(data []byte) *v1alpha1.TokenRevocation {
 	}
 	var object v1alpha1.TokenRevocation
 	var expiresAt string
-	spec := &object.Spec
+	heads, spec := 0, &object.Spec
 	metadata := texts{"name": &object.Name, "namespace": &object.Namespace, "resourceVersion": &object.ResourceVersion}
 	redemption := texts{
 		"clientID": &spec.Redemption.ClientID, "namespace": &spec.Redemption.Namespace, "grantID": &spec.Redemption.GrantID,
@@ -113,7 +113,8 @@ func readRedemption(data []byte) *v1alpha1.TokenRevocation {
 	known := eachMember(data, func(name, value []byte) bool {
 		switch string(name) {
 		case "apiVersion", "kind": // they were compared, unless they are there twice
-			return bytes.Count(data, []byte(`"kind":"TokenRevocation"`)) == 1
+			heads++
+			return heads <= 2
 		case "metadata":
 			return object.Name == "" && eachMember(value, func(name, value []byte) bool { return metadata[string(name)] == nil || metadata.set(name, value) })
 		case "spec":

@@ -96,6 +96,8 @@ func TestEventsAreReadAsClientGoReadsThem(t *testing.T) {
 		"several":                {redeemedEvent + "\n" + strings.Replace(redeemedEvent, "ADDED", "DELETED", 1) + redeemedEvent, 3},
 		"kind first":             {strings.Replace(redeemedEvent, `"apiVersion":"hallpass.dev/v1alpha1","kind":"TokenRevocation"`, `"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1"`, 1), 1},
 		"a redemption twice":     {strings.Replace(redeemedEvent, `"version":2`, `"redemption":{"attempt":"B","namespace":"b"},"version":2`, 1), 1},
+		"a kind twice":           {strings.Replace(redeemedEvent, `"spec":{`, `"kind":"TokenRevocation","spec":{`, 1), 1},
+		"an apiVersion twice":    {strings.Replace(redeemedEvent, `"spec":{`, `"apiVersion":"hallpass.dev/v1alpha1","spec":{`, 1), 1},
 		"a redemption of null":   {strings.Replace(redeemedEvent, `"attempt":"A"`, `"attempt":null`, 1), 1},
 		"a selector beside":      {strings.Replace(redeemedEvent, `"version":2`, `"selector":{"namespace":"a","issuedBefore":"2026-11-30T12:00:00Z"}`, 1), 1},
 		"a status":               {strings.Replace(redeemedEvent, `"version":2}}`, `"version":2},"status":{"conditions":[]}}`, 1), 1},

@@ -32,13 +32,19 @@ users: [{name: u}]
 current-context: c
 `
 
-// TestNamespaces: a list that is empty or holds what is no namespace of users never comes to mean
-// all of the cluster.
-func TestNamespaces(t *testing.T) {
+func kubeconfigFile(t *testing.T) string {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	return file
+}
+
+// TestNamespaces: a list that is empty or holds what is no namespace of users never comes to mean
+// all of the cluster.
+func TestNamespaces(t *testing.T) {
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given []string
 		want  []string
@@ -66,10 +72,7 @@ func TestNamespaces(t *testing.T) {
 
 // TestNumbersOfObjects: without flags there are limits, and 0 is one.
 func TestNumbersOfObjects(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given []string
 		want  oauth2.Numbers
@@ -95,10 +98,7 @@ func TestNumbersOfObjects(t *testing.T) {
 // TestTheMemoryOfRecords: a bound that could guarantee nothing, or that no token server can hold,
 // keeps the manager from starting.
 func TestTheMemoryOfRecords(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given          []string
 		all, namespace serve.Bytes
@@ -129,10 +129,7 @@ func TestTheMemoryOfRecords(t *testing.T) {
 // TestAllowedClaims: a rule that could allow nothing, or what no rule may, keeps the manager from
 // starting.
 func TestAllowedClaims(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given []string
 		want  []oauth2.ClaimRule
@@ -159,10 +156,7 @@ func TestAllowedClaims(t *testing.T) {
 
 // TestAllowedGrantTypes: where policies are read, only they allow a grant type.
 func TestAllowedGrantTypes(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given []string
 		want  []string
@@ -188,10 +182,7 @@ func TestAllowedGrantTypes(t *testing.T) {
 // TestServingNames: an issuer of the system namespace is an address of the Service, as it is
 // called.
 func TestServingNames(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	const service = "--serving-dns-names=corp-tokens.hallpass-system.svc,corp-tokens.hallpass-system.svc.cluster.local"
 	for name, c := range map[string]struct {
 		issuer string
@@ -253,10 +244,7 @@ func TestServingNames(t *testing.T) {
 
 // TestLease: two managers never work at the same time, whatever the times are.
 func TestLease(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct {
 		given []string
 		want  app.Lease
@@ -329,10 +317,7 @@ func TestTrust(t *testing.T) {
 
 // TestLoginHasAnOriginOfItsOwn so that cookies and pages stay apart from tokens.
 func TestLoginHasAnOriginOfItsOwn(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	if err := os.WriteFile(file, []byte(kubeconfig), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := kubeconfigFile(t)
 	for name, c := range map[string]struct{ given, want, fails string }{
 		"left out":             {},
 		"an origin":            {given: "--login-url=https://login.example.com", want: "https://login.example.com"},
