@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -27,6 +28,9 @@ type Places struct {
 
 	mu             sync.Mutex
 	used, borrowed int
+	// few are the holders of all places while these are few. Then nobody can be refused, and
+	// nothing is counted by holder.
+	few []occupied
 	// held has what each holder has, by its hash, and holders is the number of those that have
 	// something. The others are remembered for a while, because most come back soon.
 	held    map[uint64]holding
@@ -45,13 +49,24 @@ type holding struct {
 	depth  int
 }
 
-// maxIdle is how many holders are remembered that have nothing.
-const maxIdle = 256
+// occupied is one place and its holder.
+type occupied struct {
+	key    uint64
+	holder string
+}
+
+const (
+	// maxIdle is how many holders are remembered that have nothing.
+	maxIdle = 256
+	// maxFew is how many places are few. The holder of one is found by looking at all.
+	maxFew = 16
+)
 
 // NewPlaces makes Places: limit in all, of which lent may be borrowed, and share for each holder.
 func NewPlaces(limit, lent, share int) *Places {
 	return &Places{
 		limit: limit, lent: lent, share: share, seed: maphash.MakeSeed(), held: map[uint64]holding{}, networks: map[uint64]int{},
+		few: make([]occupied, 0, max(0, min(maxFew, lent, limit))), // all of which may be borrowed
 	}
 }
 
@@ -68,7 +83,28 @@ func (p *Places) Enter(holder string) bool {
 	key := maphash.String(p.seed, holder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.used == 0 {
+		if len(p.few) < cap(p.few) {
+			p.few = append(p.few, occupied{key, holder})
+			return true
+		}
+		p.count()
+	}
 	return p.add(key, holder)
+}
+
+// count begins to count by holder.
+func (p *Places) count() {
+	for _, o := range p.few {
+		p.add(o.key, o.holder)
+	}
+	clear(p.few)
+	p.few = p.few[:0]
+}
+
+// of is where few has a place of a holder; -1 if it has none.
+func (p *Places) of(key uint64) int {
+	return slices.IndexFunc(p.few, func(o occupied) bool { return o.key == key })
 }
 
 // Leave gives a place back.
@@ -76,6 +112,12 @@ func (p *Places) Leave(holder string) {
 	key := maphash.String(p.seed, holder)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i := p.of(key); i >= 0 {
+		last := len(p.few) - 1
+		p.few[i], p.few[last] = p.few[last], occupied{}
+		p.few = p.few[:last]
+		return
+	}
 	p.remove(key)
 }
 
@@ -88,6 +130,10 @@ func (p *Places) Move(from, to string) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if i := p.of(giver); i >= 0 {
+		p.few[i] = occupied{taker, to}
+		return true
+	}
 	before, borrowed := p.held[giver], p.borrowed
 	p.remove(giver)
 	if p.add(taker, to) {
