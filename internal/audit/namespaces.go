@@ -4,7 +4,9 @@
 package audit
 
 import (
+	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -21,8 +23,10 @@ const (
 type namespaces struct {
 	issued, refused *prometheus.CounterVec
 
-	mu     *sync.RWMutex
-	series map[string]namespaceSeries
+	// adding orders the changes of series. Each makes a map of its own, so that a request reads
+	// one without a lock, whose count all processors would write.
+	adding *sync.Mutex
+	series *atomic.Pointer[map[string]namespaceSeries]
 	// other are the series of all namespaces that have none.
 	other namespaceSeries
 }
@@ -38,13 +42,13 @@ func newNamespaces(registry prometheus.Registerer) namespaces {
 			"Tokens issued, by the namespace of the client; _other stands for all beyond the first 1,000 namespaces with a token."),
 		refused: counter("hallpass_namespace_token_requests_refused_total",
 			"Token requests refused that name a client which exists, by its namespace; _other stands for those without a token, and beyond the first 1,000."),
-		mu: &sync.RWMutex{}, series: map[string]namespaceSeries{},
+		adding: &sync.Mutex{}, series: &atomic.Pointer[map[string]namespaceSeries]{},
 	}
 	registry.MustRegister(n.issued, n.refused)
 	// Requests of unknown clients are counted where no metric shows it, so that they take as
 	// long.
 	unseen := prometheus.NewCounter(prometheus.CounterOpts{Name: "hallpass_unseen_total", Help: "Requests of unknown clients; it is not registered."})
-	n.series[""] = namespaceSeries{unseen, unseen}
+	n.series.Store(&map[string]namespaceSeries{"": {unseen, unseen}})
 	n.other = n.of(otherNamespaces)
 	return n
 }
@@ -57,9 +61,7 @@ func (n *namespaces) of(namespace string) namespaceSeries {
 // refusal makes no series, because any caller can cause one: it reads what is there, as one of an
 // unknown client does, and takes no lock that others wait for.
 func (n *namespaces) count(namespace string, issued bool) {
-	n.mu.RLock()
-	series, there := n.series[namespace]
-	n.mu.RUnlock()
+	series, there := (*n.series.Load())[namespace]
 	switch {
 	case there:
 	case issued:
@@ -76,16 +78,19 @@ func (n *namespaces) count(namespace string, issued bool) {
 
 // add returns the series of a namespace that had none.
 func (n *namespaces) add(namespace string) namespaceSeries {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	series, there := n.series[namespace]
+	n.adding.Lock()
+	defer n.adding.Unlock()
+	known := *n.series.Load()
+	series, there := known[namespace]
 	switch {
 	case there:
-	case len(n.series) > maxNamespaces: // with the one of unknown clients
+	case len(known) > maxNamespaces: // with the one of unknown clients
 		series = n.other
 	default:
 		series = n.of(namespace)
-		n.series[namespace] = series
+		more := maps.Clone(known)
+		more[namespace] = series
+		n.series.Store(&more)
 	}
 	return series
 }

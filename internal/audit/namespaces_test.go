@@ -17,11 +17,11 @@ func TestNamespacesAreCountedWithABound(t *testing.T) {
 	n.count("shop", true)
 	n.count("shop", true)
 	n.count("shop", false)
-	n.mu.RLock() // a refusal waits for no other request
+	n.adding.Lock() // a refusal waits for no other request
 	for i := range 3 * maxNamespaces {
 		n.count(fmt.Sprint("named-", i), false)
 	}
-	n.mu.RUnlock()
+	n.adding.Unlock()
 	n.count("late", false)
 	n.count("late", true)
 	n.count("late", false)
