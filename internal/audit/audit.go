@@ -132,7 +132,7 @@ type Record struct {
 	Trail  auth.Trail
 
 	span trace.Span
-	// subject is what the line has of Trail.Subject.
+	// subject is what the line has of Trail.Token.Subject.
 	subject string
 }
 
@@ -184,7 +184,7 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status i
 		a.Log.ErrorContext(ctx, "cannot answer", "endpoint", r.Endpoint, "error", err)
 		r.Reason = reasonInternal
 	}
-	r.subject = a.subject(r.Trail.Subject)
+	r.subject = a.subject(r.Trail.Token.Subject)
 	now := a.Now()
 	a.Metrics.observe(r.Endpoint, status, r.Reason, now.Sub(r.Started))
 	if r.Endpoint == Introspect && r.Reason == "" {

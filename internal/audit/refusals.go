@@ -99,8 +99,10 @@ func (r *Record) detached() Record {
 	d.SourceAddress, d.ForwardedAddress, d.subject = strings.Clone(r.SourceAddress), strings.Clone(r.ForwardedAddress), strings.Clone(r.subject)
 	short := func(value string) string { return strings.Clone(repeated(value)) }
 	d.Trail = auth.Trail{
-		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential), TokenID: short(trail.TokenID),
-		TokenClientID: short(trail.TokenClientID), Audience: short(trail.Audience), Scope: short(trail.Scope),
+		ClientID: short(r.clientID()), Method: trail.Method, Credential: short(trail.Credential),
+		Token: auth.TokenTrail{
+			ID: short(trail.Token.ID), ClientID: short(trail.Token.ClientID), Audience: short(trail.Token.Audience), Scope: short(trail.Token.Scope),
+		},
 		Required: oauth2.Requirement{Audience: short(trail.Required.Audience)}, Denial: trail.Denial,
 	}
 	if required := strings.Join(trail.Required.Scopes, " "); required != "" {

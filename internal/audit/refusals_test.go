@@ -174,7 +174,7 @@ func TestWhatIsHeldKeepsNothingOfARequest(t *testing.T) {
 	long := strings.Repeat("x", 60_000)
 	for range refusalRate + 1 {
 		b.decide("192.0.2.1", wrong, auth.Trail{
-			ClientID: long, Credential: long, TokenID: long, TokenClientID: long, Audience: long, Scope: long,
+			ClientID: long, Credential: long, Token: auth.TokenTrail{ID: long, ClientID: long, Audience: long, Scope: long},
 			Required: oauth2.Requirement{Audience: long, Scopes: []string{long, long}}, Used: auth.Used{TokenOf: "uid"},
 		})
 	}

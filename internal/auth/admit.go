@@ -58,7 +58,7 @@ func (a *Authority) Admit(ctx context.Context, attempt Attempt) (result Result, 
 	default:
 		return result, oauth2.Refuse(oauth2.InvalidToken, result.Denial, "the access token is not valid")
 	}
-	result.Trail.ClientID, result.Trail.Scope = result.Claims.ClientID, strings.Join(result.Claims.Scopes, " ")
+	result.Trail.ClientID, result.Trail.Token.Scope = result.Claims.ClientID, strings.Join(result.Claims.Scopes, " ")
 	if !attempt.Required.HasScopes(result.Claims) {
 		return result, oauth2.Refuse(oauth2.InsufficientScope, oauth2.ReasonInsufficientScope, "the access token lacks a scope that is required here")
 	}

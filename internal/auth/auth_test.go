@@ -296,7 +296,7 @@ func TestADenialEndsATokenWhateverIsRemembered(t *testing.T) {
 				if err != nil || result.Denial != c.denial {
 					t.Errorf("%q, %v; want %q", result.Denial, err, c.denial)
 				}
-				if id := result.Trail.TokenClientID; (id == reporting) != (c.denial != oauth2.ReasonTokenKeyWithdrawn || memory != "it is not remembered") {
+				if id := result.Trail.Token.ClientID; (id == reporting) != (c.denial != oauth2.ReasonTokenKeyWithdrawn || memory != "it is not remembered") {
 					t.Errorf("the trail names client %q", id)
 				}
 			})
@@ -324,7 +324,7 @@ func TestMintedTokensSayWhatTheirRecordsSay(t *testing.T) {
 	for _, opaque := range []bool{true, false} {
 		w := newWorld(t)
 		token := w.mint(opaque)
-		w.memory.clients[reporting].Client.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}}
+		w.memory.clients[reporting].Client.Tokens.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}}
 		result, err := w.introspect(reporting, token)
 		if err != nil || result.Denial != "" || result.Trail.Used.Token != "token-uid" || (len(result.Claims.Custom) > 0) != opaque {
 			t.Errorf("opaque %t: %+v, %v", opaque, result, err)
@@ -395,7 +395,7 @@ func TestAdmission(t *testing.T) {
 			if oauth2.ReasonOf(err) != c.reason || result.Trail.ClientID != c.named {
 				t.Errorf("%v, trail %+v", err, result.Trail)
 			}
-			if err == nil && (result.Client.ID != reporting || result.Trail.Scope != "read" || result.Trail.Used.TokenOf != "uid-of-"+reporting) {
+			if err == nil && (result.Client.ID != reporting || result.Trail.Token.Scope != "read" || result.Trail.Used.TokenOf != "uid-of-"+reporting) {
 				t.Errorf("admitted %+v", result)
 			}
 		})
@@ -431,10 +431,10 @@ func TestIssuing(t *testing.T) {
 		fault   bool
 	}{
 		"a token": {prepare: func(w *world) {
-			w.memory.clients[reporting].Client.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"a", "b"}}, {Name: "tier", Value: "gold"}}
+			w.memory.clients[reporting].Client.Tokens.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"a", "b"}}, {Name: "tier", Value: "gold"}}
 		}},
 		"an algorithm that is not enabled": {
-			prepare: func(w *world) { w.memory.clients[reporting].Client.Algorithm = "RS256" }, want: oauth2.ReasonAlgorithmNotEnabled,
+			prepare: func(w *world) { w.memory.clients[reporting].Client.Tokens.Algorithm = "RS256" }, want: oauth2.ReasonAlgorithmNotEnabled,
 		},
 		"a revocation of what is issued for a while": {
 			prepare: func(w *world) { w.memory.clients[reporting].Owner.RevokedBefore = noon.Add(time.Hour) }, want: oauth2.ReasonTokenRevoked,
@@ -465,7 +465,7 @@ func TestIssuing(t *testing.T) {
 				return
 			}
 			trail := issued.Trail
-			if trail.Scope != "read" || trail.Audience != w.shop() || trail.TokenID != issued.Claims.ID || trail.Used != before.Used || !issued.At.Equal(noon) {
+			if trail.Token.Scope != "read" || trail.Token.Audience != w.shop() || trail.Token.ID != issued.Claims.ID || trail.Used != before.Used || !issued.At.Equal(noon) {
 				t.Errorf("trail %+v", trail)
 			}
 			token := issued.Value.Reveal()
@@ -481,7 +481,7 @@ func TestIssuing(t *testing.T) {
 			other := w.token(noon, w.shop(), "read")
 			mixed := token[:strings.LastIndexByte(token, '.')] + other[strings.LastIndexByte(other, '.'):]
 			for name, variant := range map[string]string{"another signature": mixed, "a longer one": token + "A", "a shorter one": token[:len(token)-1]} {
-				if result, err := w.introspect(reporting, variant); err != nil || result.Denial == "" || result.Trail.TokenID != "" {
+				if result, err := w.introspect(reporting, variant); err != nil || result.Denial == "" || result.Trail.Token.ID != "" {
 					t.Errorf("%s: %+v, %v", name, result, err)
 				}
 			}

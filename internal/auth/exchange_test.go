@@ -122,15 +122,15 @@ func TestATokenIsPassedOn(t *testing.T) {
 		t.Error(diff)
 	}
 	trail := two.Trail
-	if trail.ClientID != warehouse || trail.Subject != reporting || trail.TokenID != two.Claims.ID || trail.SubjectTokenID != one.Claims.ID || trail.Audience != w.filesAPI {
+	if trail.ClientID != warehouse || trail.Token.Subject != reporting || trail.Token.ID != two.Claims.ID || trail.SubjectTokenID != one.Claims.ID || trail.Token.Audience != w.filesAPI {
 		t.Errorf("%+v", trail)
 	}
 	result, err := w.introspect(archive, two.Value.Reveal())
-	if err != nil || result.Denial != "" || result.Claims.Subject != reporting || result.Client.ID != warehouse || result.Trail.Subject != reporting {
+	if err != nil || result.Denial != "" || result.Claims.Subject != reporting || result.Client.ID != warehouse || result.Trail.Token.Subject != reporting {
 		t.Errorf("%+v, %v", result, err)
 	}
 	admitted, err := w.admit(two.Value.Reveal(), w.filesAPI, "a")
-	if err != nil || admitted.Trail.ClientID != warehouse || admitted.Trail.Subject != reporting {
+	if err != nil || admitted.Trail.ClientID != warehouse || admitted.Trail.Token.Subject != reporting {
 		t.Errorf("%+v, %v", admitted, err)
 	}
 }
@@ -411,7 +411,7 @@ func TestTheGrantTypeIsDecidedBeforeTheToken(t *testing.T) {
 	w.source = w.memory.clone()
 	for name, token := range map[string]string{"a token that was sent to it": first, "one that was sent to another client": w.token(noon, w.stockAPI, "a"), "none": "a.b.c"} {
 		issued, err := w.exchange(gateway, token, w.stockAPI)
-		if codeOf(err) != oauth2.UnauthorizedClient || issued.Trail.Denial != "" || issued.Trail.TokenClientID != "" {
+		if codeOf(err) != oauth2.UnauthorizedClient || issued.Trail.Denial != "" || issued.Trail.Token.ClientID != "" {
 			t.Errorf("%s: %v, trail %+v", name, err, issued.Trail)
 		}
 	}

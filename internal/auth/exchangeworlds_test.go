@@ -234,7 +234,7 @@ func (g *graph) install(w *world) {
 			continue
 		}
 		client := &oauth2.Client{
-			ID: c.id, UID: "uid-of-" + c.id, Namespace: c.namespace, Name: c.name, Scopes: []string{"own"}, TokenLifetime: time.Hour,
+			ID: c.id, UID: "uid-of-" + c.id, Namespace: c.namespace, Name: c.name, Scopes: []string{"own"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 			GrantTypes: oauth2.ClientCredentials,
 		}
 		if c.exchanges {
@@ -253,7 +253,7 @@ func (g *graph) install(w *world) {
 	keys, err := jws.PackKeys(w.signer.Public())
 	must(w.t, err)
 	w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
-		Name: "corp", UID: "uid-of-corp", Issuer: graphIssuer, Uses: oauth2.UsePerson, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: g.trusting}},
+		Name: "corp", UID: "uid-of-corp", Issuer: graphIssuer, Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: g.trusting}},
 	}}
 	w.source = w.memory.clone()
 }

@@ -293,7 +293,7 @@ func (w *world) register(id string) {
 	uid := "uid-of-" + id
 	w.secrets[id] = secret.Value.Reveal()
 	w.memory.clients[id] = oauth2.Record{Owner: &oauth2.Owner{UID: uid}, Client: &oauth2.Client{
-		ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Access:      []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}},
 		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon.Add(-time.Hour)}}},
 	}}

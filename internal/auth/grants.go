@@ -29,7 +29,7 @@ func (a Grants) Redeem(ctx context.Context, caller *Caller, request codegrant.Re
 	if err != nil {
 		return refused(err)
 	}
-	caller.Trail.Subject, caller.Trail.GrantID = code.Person.String(), code.Grant
+	caller.Trail.Token.Subject, caller.Trail.GrantID = code.Person.String(), code.Grant
 	if err := caller.Proven(code.Person); err != nil {
 		return refused(err)
 	}
@@ -87,7 +87,7 @@ func (a Grants) Refresh(ctx context.Context, caller *Caller, request codegrant.R
 	if err != nil {
 		return refused(err)
 	}
-	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
+	caller.Trail.Token.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
 	if err := caller.Proven(token.Person); err != nil {
 		return refused(err)
 	}
@@ -270,6 +270,6 @@ func (a Grants) RevokedRefresh(caller *Caller, sealed oauth2.Secret) (entry revo
 	if err := caller.Proven(token.Person); err != nil {
 		return entry, "", err
 	}
-	caller.Trail.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
+	caller.Trail.Token.Subject, caller.Trail.GrantID = token.Person.String(), token.Grant
 	return revocation.NewEntry(revocation.IDOf(token.Grant), endOfRefresh(token, caller.At)), "", nil
 }

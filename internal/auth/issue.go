@@ -66,7 +66,7 @@ func (a *Authority) issue(
 	}
 	a.verified.put(client.Namespace, issued.Value.Reveal(), issued.Verified)
 	claims := issued.Claims
-	issued.Trail.TokenID, issued.Trail.Audience, issued.Trail.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
+	issued.Trail.Token.ID, issued.Trail.Token.Audience, issued.Trail.Token.Scope = claims.ID, claims.Audience, strings.Join(claims.Scopes, " ")
 	issued.Trail.actsFor(claims)
 	return issued, nil
 }
@@ -85,7 +85,7 @@ func (a *Authority) Exchange(ctx context.Context, caller *Caller, request oauth2
 		Token: request.SubjectToken.Reveal(), Payer: PaidBy(caller.Client), Caller: caller.Client, Serves: true, Trail: caller.Trail, At: caller.At,
 	})
 	trail := subject.Trail
-	trail.SubjectTokenID, trail.TokenID = trail.TokenID, ""
+	trail.SubjectTokenID, trail.Token.ID = trail.Token.ID, ""
 	if err != nil {
 		return Issued{Trail: trail}, err
 	}

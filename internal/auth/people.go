@@ -140,7 +140,7 @@ func (a Logins) Finish(ctx context.Context, ticket, idToken oauth2.Secret, ended
 		step.Trail.Method = "" // as above
 		return a.report(step, found, opened.State, err), err
 	}
-	step.Trail.Subject = login.Person.String()
+	step.Trail.Token.Subject = login.Person.String()
 	code, err := a.newCode(opened, found, login, at)
 	if err != nil {
 		return step, err
@@ -243,7 +243,7 @@ func (a Logins) login(ctx context.Context, request codegrant.Request, source str
 		step.Trail.Namespace, step.Trail.ClientUID = found.client.Namespace, found.client.UID
 	}
 	if err == nil {
-		step.Trail.Audience = found.offer.Audience
+		step.Trail.Token.Audience = found.offer.Audience
 		return step, found, nil
 	}
 	return a.report(step, found, request.State, err), found, err

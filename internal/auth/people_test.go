@@ -78,7 +78,7 @@ func withPeople(t *testing.T, test func(t *testing.T, w *people)) {
 		keys, err := jws.PackKeys(w.corp.Public())
 		must(t, err)
 		w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
-			Name: "corp", UID: "corp-uid", Issuer: "https://corp.example.org", Uses: oauth2.UsePerson, Keys: keys,
+			Name: "corp", UID: "corp-uid", Issuer: "https://corp.example.org", Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys},
 			Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 			Login:       &oauth2.Login{ClientID: "hallpass", SecretName: "corp", Scopes: []string{"openid"}},
 		}}

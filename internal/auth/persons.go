@@ -26,7 +26,7 @@ func (a Grants) ActFor(ctx context.Context, caller *Caller, request oauth2.Perso
 		return Issued{Trail: caller.Trail}, err
 	}
 	caller.At = at
-	caller.Trail.SubjectTokenID, caller.Trail.Subject = identity.AuditID, identity.Person.String()
+	caller.Trail.SubjectTokenID, caller.Trail.Token.Subject = identity.AuditID, identity.Person.String()
 	asked, err := identity.Request(request.TokenRequest)
 	if err != nil {
 		return Issued{Trail: caller.Trail}, err

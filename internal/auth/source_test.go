@@ -244,7 +244,7 @@ func bringsPerson(w *world) func(*world) outcome {
 	keys, err := jws.PackKeys(w.signer.Public())
 	must(w.t, err)
 	w.memory.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
-		Name: "corp", UID: "uid-of-corp", Issuer: issuer, Uses: oauth2.UsePerson, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+		Name: "corp", UID: "uid-of-corp", Issuer: issuer, Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 	}}
 	w.change(reporting, func(c *oauth2.Client, _ *oauth2.Owner) { c.GrantTypes = oauth2.JWTBearer })
 	w.memory.resources[0].Users = w.memory.resources[0].Consents

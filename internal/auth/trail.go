@@ -17,11 +17,9 @@ type Trail struct {
 	// Namespace and ClientUID are those of the client that calls, if there is such a client,
 	// authenticated or not. They are for metrics, and for what its owner learns of refusals.
 	Namespace, ClientUID string
-	// TokenID, TokenClientID, Audience and Scope describe the token: the issued one, or the one
-	// that was presented if it is verifiably ours.
-	TokenID, TokenClientID, Audience, Scope string
-	// Subject is the sub of the token if it is not the client that the token was issued to.
-	Subject string
+	// Token describes the token: the issued one, or the one that was presented if it is
+	// verifiably ours.
+	Token TokenTrail
 	// SubjectTokenID is the jti of the token that the caller wants to exchange, or of the
 	// identity assertion of a person.
 	SubjectTokenID string
@@ -35,6 +33,13 @@ type Trail struct {
 	Revoked bool
 	// Used is what was used.
 	Used Used
+}
+
+// TokenTrail describes a token. ID is its jti, and ClientID the client that it was issued to.
+type TokenTrail struct {
+	ID, ClientID, Audience, Scope string
+	// Subject is the sub of the token if it is not the client that the token was issued to.
+	Subject string
 }
 
 // OfLogin describes a login of a person, or what it led to.
@@ -51,16 +56,16 @@ func (t *Trail) describe(claims *oauth2.Claims, namespace string) {
 	if claims == nil {
 		return
 	}
-	t.TokenID, t.TokenClientID, t.Audience = claims.ID, claims.ClientID, claims.Audience
+	t.Token.ID, t.Token.ClientID, t.Token.Audience = claims.ID, claims.ClientID, claims.Audience
 	t.actsFor(claims)
 	t.Used.TokenOf, t.Used.Token, t.Used.TokenNamespace = claims.ClientUID, claims.TokenUID, namespace
 }
 
 // actsFor adds the subject of a token, if it is not the client of the token.
 func (t *Trail) actsFor(claims *oauth2.Claims) {
-	t.Subject = ""
+	t.Token.Subject = ""
 	if claims.Acting() != 0 {
-		t.Subject = claims.Subject
+		t.Token.Subject = claims.Subject
 	}
 }
 

@@ -32,7 +32,7 @@ func newJobs(t *testing.T) *world {
 	keys, err := jws.PackKeys(w.signer.Public())
 	must(t, err)
 	w.memory.issuers = map[string]*oauth2.TrustedIssuer{"ci": {
-		Name: "ci", UID: "u", Issuer: jobIssuer, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+		Name: "ci", UID: "u", Issuer: jobIssuer, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 	}}
 	w.source = w.memory.clone()
 	return w
@@ -80,7 +80,7 @@ func TestTheJWTOfAnIssuerWithoutAClientID(t *testing.T) {
 		"of a suspended client":                      {func(w *world) { suspendBoth(w, job) }, nil, false, []string{which, first}, oauth2.ReasonSuspended},
 		"of an issuer that memory does not know":     {func(w *world) { w.memory.issuers = nil }, nil, false, []string{issuers}, ""},
 		"of no issuer":                               {nil, map[string]any{"iss": "https://other.example.com"}, false, []string{"issuer of https://other.example.com"}, oauth2.ReasonIssuerNotFound},
-		"of an issuer with a new key":                {lateIssuer(func(i *oauth2.TrustedIssuer) { i.Keys = "" }), nil, false, []string{issuer}, ""},
+		"of an issuer with a new key":                {lateIssuer(func(i *oauth2.TrustedIssuer) { i.Keys.Set = "" }), nil, false, []string{issuer}, ""},
 		"of an issuer that is active again":          {lateIssuer(func(i *oauth2.TrustedIssuer) { i.Suspended = true }), nil, false, []string{issuer}, ""},
 		"of an issuer with another audience":         {lateIssuer(func(i *oauth2.TrustedIssuer) { i.Audiences = []string{"x"} }), nil, false, []string{issuer}, ""},
 		"for another audience":                       {nil, map[string]any{"aud": "https://other.test"}, false, []string{issuer}, oauth2.ReasonAssertionAudience},
@@ -102,7 +102,7 @@ func TestTheJWTOfAnIssuerWithoutAClientID(t *testing.T) {
 				forger := newSigner(t)
 				keys, err := jws.PackKeys(withID(w.signer.Public(), forger.Public()))
 				must(t, err)
-				w.memory.issuers["ci"].Keys = keys
+				w.memory.issuers["ci"].Keys.Set = keys
 				credentials = w.ofJob(forger, c.claims)
 			}
 			caller, err := w.Authenticate(t.Context(), credentials)
@@ -162,7 +162,7 @@ func TestTheTokenOfAnotherClusterWithoutAClientID(t *testing.T) {
 				signer = newSigner(t)
 				keys, err := jws.PackKeys(withID(w.signer.Public(), signer.Public()))
 				must(t, err)
-				w.memory.issuers["ci"].Keys = keys
+				w.memory.issuers["ci"].Keys.Set = keys
 			}
 			if c.change != nil {
 				c.change(w)

@@ -31,7 +31,7 @@ func of(id string, made, end time.Duration) oauth2.Verifier {
 
 // encode tries whether the verifiers may be published.
 func encode(r credential.Record) error {
-	c := oauth2.Client{ID: "shop.app", Namespace: "shop", Name: "app", UID: testUID, TokenLifetime: time.Hour, Credentials: oauth2.Credentials{Verifiers: r.Verifiers}}
+	c := oauth2.Client{ID: "shop.app", Namespace: "shop", Name: "app", UID: testUID, Tokens: oauth2.TokenForm{Lifetime: time.Hour}, Credentials: oauth2.Credentials{Verifiers: r.Verifiers}}
 	_, err := registration.Encode(registration.Registration{Client: c, Rotation: r.Rotation})
 	return err
 }

@@ -354,7 +354,7 @@ func newRegistered(t testing.TB, c *cluster, namespace, name string) registered 
 		Namespace: namespace, Name: name, UID: newUID(), CreationTimestamp: metav1.NewTime(c.now().Add(-time.Hour)),
 	}}
 	data, err := registration.Encode(registration.Registration{Client: oauth2.Client{
-		ID: object.ClientID(), UID: string(object.UID), Namespace: namespace, Name: name, TokenLifetime: time.Hour,
+		ID: object.ClientID(), UID: string(object.UID), Namespace: namespace, Name: name, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 	}})
 	must(t, err)
 	return registered{object, registrySecret(registration.SecretName(object.ClientID()), registration.SecretType, data)}

@@ -93,11 +93,11 @@ var revoked, used = revocation.ID{1}, revocation.ID{2}
 // The clients of the tests: one in the short form, one that has none.
 var (
 	reporting = oauth2.Client{
-		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
+		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Scopes: []string{"read"}, Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon}}},
 	}
 	pod = oauth2.Client{
-		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
+		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", Tokens: oauth2.TokenForm{Lifetime: time.Minute},
 		Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"}},
 	}
 	printer = oauth2.Minted{

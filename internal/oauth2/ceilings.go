@@ -21,11 +21,8 @@ type Ceilings struct {
 	// GrantTypes are the names of the grant types that clients may use; nil allows all but
 	// those of NeedsPolicy.
 	GrantTypes []string
-	// TokenLifetime is the longest that a token may live; zero leaves it at MaxTokenLifetime.
-	TokenLifetime time.Duration
-	// FixedTokenLifetime limits tokens with a chosen end; zero forbids them, and nil sets no
-	// limit.
-	FixedTokenLifetime *time.Duration
+	// Lifetimes limit how long tokens live.
+	Lifetimes Lifetimes
 	// Numbers limit the objects of the namespace. DefaultNumbers apply to a kind without a
 	// limit.
 	Numbers, DefaultNumbers Numbers
@@ -37,9 +34,6 @@ type Ceilings struct {
 	// RedirectURIs of redirect URIs: a list per policy, each of which must match. Without a
 	// list nothing may be chosen, except by AnyClientID.
 	ClientIDs, ResourceIdentifiers, RedirectURIs [][]string
-	// RefreshLifetime is the longest that refresh tokens may live; zero stands for
-	// DefaultRefreshLifetime.
-	RefreshLifetime time.Duration
 	// ContactsRequired refuses clients that name no contacts.
 	ContactsRequired bool
 	// AnyClientID allows every client_id that is not exact if there is no list.
@@ -48,6 +42,29 @@ type Ceilings struct {
 	// allow a claim. DefaultClaims apply if there is no list.
 	Claims        [][]ClaimRule
 	DefaultClaims []ClaimRule
+}
+
+// Lifetimes are the longest that tokens of each kind may live.
+type Lifetimes struct {
+	// Token is that of a token; zero leaves it at MaxTokenLifetime.
+	Token time.Duration
+	// Fixed limits tokens with a chosen end; zero forbids them, and nil sets no limit.
+	Fixed *time.Duration
+	// Refresh is that of refresh tokens; zero stands for DefaultRefreshLifetime.
+	Refresh time.Duration
+}
+
+func (l Lifetimes) and(further Lifetimes) Lifetimes {
+	lower := func(a, b time.Duration) time.Duration {
+		if a == 0 || b > 0 && b < a {
+			return b
+		}
+		return a
+	}
+	if l.Fixed == nil || further.Fixed != nil && *further.Fixed < *l.Fixed {
+		l.Fixed = further.Fixed
+	}
+	return Lifetimes{lower(l.Token, further.Token), l.Fixed, lower(l.Refresh, further.Refresh)}
 }
 
 // Numbers are the most objects of each kind that a namespace may have; nil sets no limit.
@@ -73,12 +90,7 @@ func (c Ceilings) Limits() Numbers {
 func (c Ceilings) And(further Ceilings) Ceilings {
 	c.Methods, c.GrantTypes = inBoth(c.Methods, further.Methods), inBoth(c.GrantTypes, further.GrantTypes)
 	c.Permitted = slices.Concat(c.Permitted, further.Permitted)
-	if further.TokenLifetime > 0 && (c.TokenLifetime == 0 || further.TokenLifetime < c.TokenLifetime) {
-		c.TokenLifetime = further.TokenLifetime
-	}
-	if fixed := further.FixedTokenLifetime; fixed != nil && (c.FixedTokenLifetime == nil || *fixed < *c.FixedTokenLifetime) {
-		c.FixedTokenLifetime = fixed
-	}
+	c.Lifetimes = c.Lifetimes.and(further.Lifetimes)
 	c.Numbers = c.Numbers.and(further.Numbers)
 	c.ContactsRequired = c.ContactsRequired || further.ContactsRequired
 	c.NoFreeFormScopes = c.NoFreeFormScopes || further.NoFreeFormScopes
@@ -86,9 +98,6 @@ func (c Ceilings) And(further Ceilings) Ceilings {
 	c.ClientIDs = slices.Concat(c.ClientIDs, further.ClientIDs)
 	c.ResourceIdentifiers = slices.Concat(c.ResourceIdentifiers, further.ResourceIdentifiers)
 	c.RedirectURIs = slices.Concat(c.RedirectURIs, further.RedirectURIs)
-	if further.RefreshLifetime > 0 && (c.RefreshLifetime == 0 || further.RefreshLifetime < c.RefreshLifetime) {
-		c.RefreshLifetime = further.RefreshLifetime
-	}
 	c.Claims = slices.Concat(c.Claims, further.Claims)
 	return c
 }
@@ -168,15 +177,15 @@ func allow(lists [][]string, s string) bool {
 
 // Lifetime cuts a requested lifetime.
 func (c Ceilings) Lifetime(asked time.Duration) time.Duration {
-	if c.TokenLifetime > 0 {
-		return min(asked, c.TokenLifetime)
+	if c.Lifetimes.Token > 0 {
+		return min(asked, c.Lifetimes.Token)
 	}
 	return asked
 }
 
 // Refreshing cuts the lifetime of refresh tokens.
 func (c Ceilings) Refreshing(asked Refreshing) Refreshing {
-	asked.Lifetime = min(asked.Lifetime, cmp.Or(c.RefreshLifetime, DefaultRefreshLifetime))
+	asked.Lifetime = min(asked.Lifetime, cmp.Or(c.Lifetimes.Refresh, DefaultRefreshLifetime))
 	asked.Idle = min(asked.Idle, asked.Lifetime)
 	return asked
 }
@@ -184,8 +193,8 @@ func (c Ceilings) Refreshing(asked Refreshing) Refreshing {
 // FixedLifetime returns the limit of a token with a chosen end, given the installation's limit.
 func (c Ceilings) FixedLifetime(installation time.Duration) (limit time.Duration, forbidden bool) {
 	limit = installation
-	if c.FixedTokenLifetime != nil {
-		limit = min(limit, *c.FixedTokenLifetime)
+	if c.Lifetimes.Fixed != nil {
+		limit = min(limit, *c.Lifetimes.Fixed)
 	}
 	return limit, limit <= 0
 }

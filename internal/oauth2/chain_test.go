@@ -232,7 +232,7 @@ func TestAnExchangedTokenNeedsTheKeysOfItsAncestors(t *testing.T) {
 	}
 	was := passedOn()
 	chain := &Chain{Subject: was.Subject, Actors: was.Actors[1:], Ancestors: was.Ancestors, Until: issuedAt.Add(30 * time.Second)}
-	client := &Client{ID: "orders.api", UID: "uid-orders", Claims: []Claim{{Name: "groups", Value: "admins"}}}
+	client := &Client{ID: "orders.api", UID: "uid-orders", Tokens: TokenForm{Claims: []Claim{{Name: "groups", Value: "admins"}}}}
 	issue := func() Token {
 		token, err := issuer.Issue(client, Grant{Audience: was.Audience, Scopes: was.Scopes, Lifetime: time.Hour, For: chain}, key, issuedAt, bytes.NewReader(bytes.Repeat([]byte{3}, 16)))
 		if err != nil {

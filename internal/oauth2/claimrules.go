@@ -122,8 +122,8 @@ func (i Issuer) DecideClaim(claim Claim, ceilings Ceilings) Decision {
 // the issuer's own host.
 func (i Issuer) CustomClaims(client *Client) []Claim {
 	own := func(claim Claim) bool { return i.ownsClaim(claim.Name) }
-	if !slices.ContainsFunc(client.Claims, own) {
-		return client.Claims
+	if !slices.ContainsFunc(client.Tokens.Claims, own) {
+		return client.Tokens.Claims
 	}
-	return slices.DeleteFunc(slices.Clone(client.Claims), own)
+	return slices.DeleteFunc(slices.Clone(client.Tokens.Claims), own)
 }

@@ -260,7 +260,7 @@ func TestATokenWithATwinOfOurNamesIsRefused(t *testing.T) {
 func TestATokenCarriesNoClaimBelowItsIssuer(t *testing.T) {
 	client := shop()
 	kept := oauth2.Claim{Name: "https://example.com/tier", Value: "gold"}
-	client.Claims = []oauth2.Claim{{Name: "https://hallpass.test/admin", Value: "yes"}, kept}
+	client.Tokens.Claims = []oauth2.Claim{{Name: "https://hallpass.test/admin", Value: "yes"}, kept}
 	r := ring(t)
 	key, err := r.SigningKey(now)
 	must(t, err)

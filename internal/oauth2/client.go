@@ -43,10 +43,16 @@ type Client struct {
 	DefaultResource ObjectName
 	// Labels are those that consents of resources select.
 	Labels map[string]string
+	Tokens TokenForm
+}
+
+// TokenForm is what the tokens of a client have in common.
+type TokenForm struct {
+	// Claims are the custom claims.
 	Claims []Claim
-	// Algorithm signs its tokens; empty means the default.
-	Algorithm     jws.Algorithm
-	TokenLifetime time.Duration
+	// Algorithm signs the tokens; empty means the default.
+	Algorithm jws.Algorithm
+	Lifetime  time.Duration
 }
 
 // Credentials are how a client authenticates: by a secret, by keys, as a service account, or by
@@ -119,7 +125,7 @@ type Revocation struct {
 // stays the lock on the client_id.
 func (c Client) Emptied() Client {
 	emptied := Client{
-		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, TokenLifetime: c.TokenLifetime,
+		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name, Suspended: c.Suspended, Refused: c.Refused, Tokens: TokenForm{Lifetime: c.Tokens.Lifetime},
 		GrantTypes: c.GrantTypes, Credentials: Credentials{KeysOnly: c.Credentials.KeysOnly, Public: c.Credentials.Public},
 	}
 	if c.Codes != nil { // without redirect URIs it gets no code, and no token for one

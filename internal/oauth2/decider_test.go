@@ -62,7 +62,7 @@ func largest() (*Client, *Resource) {
 	for range 32 {
 		resource.Consents = append(resource.Consents, Consent{Namespaces: []string{"team"}, Scopes: all[1:]})
 	}
-	return &Client{Namespace: "team", TokenLifetime: MaxTokenLifetime, Access: []Access{{ObjectName{"shop", "api"}, all}}}, resource
+	return &Client{Namespace: "team", Tokens: TokenForm{Lifetime: MaxTokenLifetime}, Access: []Access{{ObjectName{"shop", "api"}, all}}}, resource
 }
 
 // TestTheLargestGrantTakesFewComparisons so that the decision that BenchmarkLargestGrant measures

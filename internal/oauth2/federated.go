@@ -240,7 +240,7 @@ func (f Federation) isOwn(issuer string) bool {
 // the same algorithm.
 func (t *TrustedIssuer) verificationKey(header jws.Header) (key jws.PublicKey, known bool) {
 	if t != nil && t.verifies(header.Algorithm) {
-		if key, err := t.Keys.Key(header); err == nil {
+		if key, err := t.Keys.Set.Key(header); err == nil {
 			return key, true
 		}
 	}

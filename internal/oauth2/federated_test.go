@@ -52,7 +52,7 @@ func FuzzForeignToken(f *testing.F) {
 			IssuerName: "gitlab", SubjectPrefix: "project_path:acme/", Claims: []oauth2.RequiredClaim{claim("project_id", "20"), claim("ref_protected", "true")},
 		}},
 	}
-	issuer := &oauth2.TrustedIssuer{Name: "gitlab", UID: "u", Issuer: platform, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}}}
+	issuer := &oauth2.TrustedIssuer{Name: "gitlab", UID: "u", Issuer: platform, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}}}
 	by := oauth2.Federation{
 		Issuer: "https://hallpass.test", Record: func(string) oauth2.Record { return oauth2.Record{Client: client, Owner: &oauth2.Owner{UID: "uid"}} },
 		Trusted: func(string) *oauth2.TrustedIssuer { return issuer },

@@ -245,7 +245,7 @@ func (i Issuer) target(client *Client, request TokenRequest, resources Resources
 	own, indicator, acting := i.NamespaceAudience(client.Namespace), request.Resource, request.acting()
 	switch {
 	case acting == 0 && (indicator == own || indicator == "" && client.DefaultResource == (ObjectName{})):
-		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.TokenLifetime}, nil
+		return Grant{Audience: own, Scopes: client.Scopes, Lifetime: client.Tokens.Lifetime}, nil
 	case request.For != nil && indicator == request.For.Audience:
 		return Grant{}, Refuse(InvalidTarget, ReasonTargetNotGranted, "the subject_token is for this audience already; a token is exchanged for another one")
 	}
@@ -272,9 +272,9 @@ func (i Issuer) target(client *Client, request TokenRequest, resources Resources
 
 func (r *Resource) lifetime(client *Client) time.Duration {
 	if r.TokenLifetime > 0 {
-		return min(r.TokenLifetime, client.TokenLifetime)
+		return min(r.TokenLifetime, client.Tokens.Lifetime)
 	}
-	return client.TokenLifetime
+	return client.Tokens.Lifetime
 }
 
 // Restrict returns the claims of a valid token with the scopes that the client is still granted, so

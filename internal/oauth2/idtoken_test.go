@@ -210,7 +210,7 @@ func TestIDTokensOfProviders(t *testing.T) {
 				header = usualHeader
 			}
 			issuer := &oauth2.TrustedIssuer{
-				Name: "corp", Issuer: c.issuer, Uses: oauth2.UsePerson, Keys: p.keys, Login: &c.login, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+				Name: "corp", Issuer: c.issuer, Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: p.keys}, Login: &c.login, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 			}
 			got, err := issuer.LogIn(p.sign(t, header, filled(c.payload)), loginNonce, "shop", now)
 			if reason := oauth2.ReasonOf(err); reason != c.want || (err == nil) != (c.want == "") {
@@ -318,7 +318,7 @@ func TestAttacksByIDTokens(t *testing.T) {
 		"an issuer that names clients alone":         {func(w *world) { w.issuer.Uses = oauth2.UseClient }, oauth2.ReasonNotAllowedByIssuer},
 		"an issuer without login":                    {func(w *world) { w.issuer.Login = nil }, oauth2.ReasonLoginNotAvailable},
 		"an issuer that is suspended":                {func(w *world) { w.issuer.Suspended = true }, oauth2.ReasonIssuerSuspended},
-		"keys that are stale":                        {func(w *world) { w.issuer.KeysUntil = now }, oauth2.ReasonKeysStale},
+		"keys that are stale":                        {func(w *world) { w.issuer.Keys.Until = now }, oauth2.ReasonKeysStale},
 		"a key that is not published":                {header(`{"alg":"RS256","typ":"JWT","kid":"other"}`), oauth2.ReasonIDTokenKeyUnknown},
 		"an algorithm that the issuer does not list": {func(w *world) { w.issuer.Algorithms = []jws.Algorithm{jws.ES256} }, oauth2.ReasonIDTokenKeyUnknown},
 		"the algorithm of another key":               {header(`{"alg":"ES256","typ":"JWT","kid":"its-key"}`), oauth2.ReasonIDTokenKeyUnknown},
@@ -351,7 +351,7 @@ func TestAttacksByIDTokens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := world{claims: maps.Clone(good), header: usualHeader, nonce: loginNonce, space: "shop", token: func(s string) string { return s }}
 			w.issuer = oauth2.TrustedIssuer{
-				Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: p.keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+				Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: p.keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 				Login: &oauth2.Login{ClientID: "hallpass", Claims: []oauth2.RequiredClaim{claim("hd", "example.com")}, Groups: []string{"staff"}},
 			}
 			c.change(&w)
@@ -398,7 +398,7 @@ func FuzzLogIn(f *testing.F) {
 		f.Fatal(err)
 	}
 	issuer := &oauth2.TrustedIssuer{
-		Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+		Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 		Login: &oauth2.Login{ClientID: "hallpass", Groups: []string{"staff"}},
 	}
 	f.Fuzz(func(t *testing.T, payload string) {
@@ -443,7 +443,7 @@ func FuzzLogIn(f *testing.F) {
 func TestLoginAndIdentityAssertionHaveOneSubject(t *testing.T) {
 	p := newProvider(t)
 	issuer := &oauth2.TrustedIssuer{
-		Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: p.keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
+		Name: "corp", Issuer: "https://idp.example", Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: p.keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 		Login: &oauth2.Login{ClientID: "hallpass", SubjectClaim: "oid"},
 	}
 	claims := fmt.Sprintf(`{"iss":"https://idp.example","sub":"pairwise","oid":"9f3b","aud":"https://hallpass.test","client_id":"shop.web","jti":"1","iat":%d,"exp":%d}`, now.Unix(), now.Unix()+60)

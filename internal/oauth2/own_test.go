@@ -26,7 +26,7 @@ func TestAnIssuedTokenKeepsNoLongerText(t *testing.T) {
 		"the client_id": func(c *oauth2.Client, _ *oauth2.Grant) { c.ID = part("shop.reporting") },
 		"the UID":       func(c *oauth2.Client, _ *oauth2.Grant) { c.UID = part("uid") },
 		"a claim": func(c *oauth2.Client, _ *oauth2.Grant) {
-			c.Claims = []oauth2.Claim{{Name: part("https://x.example/a"), Value: part("b")}, {Name: "https://x.example/c", Values: []string{part("d")}}}
+			c.Tokens.Claims = []oauth2.Claim{{Name: part("https://x.example/a"), Value: part("b")}, {Name: "https://x.example/c", Values: []string{part("d")}}}
 		},
 		"the audience": func(_ *oauth2.Client, g *oauth2.Grant) { g.Audience = part("https://orders.example") },
 		"a scope":      func(_ *oauth2.Client, g *oauth2.Grant) { g.Scopes = []string{part("read")} },
@@ -42,7 +42,7 @@ func TestAnIssuedTokenKeepsNoLongerText(t *testing.T) {
 			for i := range held {
 				client, grant := *shop(), oauth2.Grant{Audience: "a", Lifetime: time.Hour}
 				grant.For = &oauth2.Chain{Until: now.Add(time.Hour)}
-				if change(&client, &grant); len(client.Claims) > 0 {
+				if change(&client, &grant); len(client.Tokens.Claims) > 0 {
 					grant.For = nil
 				}
 				if held[i], err = issuer(t).Issue(&client, grant, key, now, rand.Reader); err != nil {

@@ -162,7 +162,7 @@ func TestAConsentIsForASubject(t *testing.T) {
 	const audience = "https://hallpass.test/resources/stock/api"
 	issuer := Issuer{origin: "https://hallpass.test"}
 	client := &Client{
-		ID: "shop.web", Namespace: "shop", TokenLifetime: time.Hour, GrantTypes: ClientCredentials | JWTBearer | TokenExchange,
+		ID: "shop.web", Namespace: "shop", Tokens: TokenForm{Lifetime: time.Hour}, GrantTypes: ClientCredentials | JWTBearer | TokenExchange,
 		Access: []Access{{ObjectName{"stock", "api"}, []string{"a", "b", "c", "d"}}},
 	}
 	to := func(scope string) []Consent {
@@ -330,7 +330,7 @@ func FuzzIdentityAssertion(f *testing.F) {
 		f.Fatal(err)
 	}
 	issuer := &TrustedIssuer{
-		Name: "corp", UID: "u", Issuer: "https://idp.example.com", Uses: UsePerson, Keys: keys, Delegations: []Delegation{{Namespaces: []string{"shop"}}},
+		Name: "corp", UID: "u", Issuer: "https://idp.example.com", Uses: UsePerson, Keys: IssuerKeys{Set: keys}, Delegations: []Delegation{{Namespaces: []string{"shop"}}},
 	}
 	client := &Client{ID: "shop.web", Namespace: "shop", Name: "web"}
 	f.Fuzz(func(t *testing.T, payload string) {

@@ -75,9 +75,9 @@ func TestPoliciesLimitRefreshTokens(t *testing.T) {
 	}{
 		"no policy":              {nil, 8 * time.Hour, 8 * time.Hour},
 		"a policy about another": {[]oauth2.Ceilings{{NoFreeFormScopes: true}}, 8 * time.Hour, 8 * time.Hour},
-		"a longer one":           {[]oauth2.Ceilings{{RefreshLifetime: 2160 * time.Hour}}, 24 * time.Hour, 12 * time.Hour},
-		"the strictest of two":   {[]oauth2.Ceilings{{RefreshLifetime: 2160 * time.Hour}, {RefreshLifetime: time.Hour}}, time.Hour, time.Hour},
-		"in either order":        {[]oauth2.Ceilings{{RefreshLifetime: time.Hour}, {RefreshLifetime: 2160 * time.Hour}}, time.Hour, time.Hour},
+		"a longer one":           {[]oauth2.Ceilings{{Lifetimes: oauth2.Lifetimes{Refresh: 2160 * time.Hour}}}, 24 * time.Hour, 12 * time.Hour},
+		"the strictest of two":   {[]oauth2.Ceilings{{Lifetimes: oauth2.Lifetimes{Refresh: 2160 * time.Hour}}, {Lifetimes: oauth2.Lifetimes{Refresh: time.Hour}}}, time.Hour, time.Hour},
+		"in either order":        {[]oauth2.Ceilings{{Lifetimes: oauth2.Lifetimes{Refresh: time.Hour}}, {Lifetimes: oauth2.Lifetimes{Refresh: 2160 * time.Hour}}}, time.Hour, time.Hour},
 	} {
 		var ceilings oauth2.Ceilings
 		for _, policy := range c.policies {

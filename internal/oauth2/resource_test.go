@@ -56,7 +56,7 @@ func orders() *oauth2.Resource {
 func asking(namespace string, labels map[string]string) *oauth2.Client {
 	return &oauth2.Client{
 		ID: namespace + ".caller", UID: "uid-of-caller", Namespace: namespace, Name: "caller", Labels: labels, Scopes: []string{"own"},
-		TokenLifetime: time.Hour, Access: []oauth2.Access{{
+		Tokens: oauth2.TokenForm{Lifetime: time.Hour}, Access: []oauth2.Access{{
 			Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read", "orders.write", "orders.purge", "orders.fly"},
 		}},
 	}
@@ -319,7 +319,7 @@ func randomWorld(random *rand.Rand) (declared, *oauth2.Client) {
 		}
 		resources = append(resources, r)
 	}
-	client := &oauth2.Client{Namespace: pick(random, "a", "b", "c"), Labels: labels(), Scopes: some("r", "w", "x"), TokenLifetime: time.Hour}
+	client := &oauth2.Client{Namespace: pick(random, "a", "b", "c"), Labels: labels(), Scopes: some("r", "w", "x"), Tokens: oauth2.TokenForm{Lifetime: time.Hour}}
 	for _, namespace := range []string{"a", "b"} {
 		for _, name := range []string{"0", "1"} {
 			if random.IntN(2) == 0 {
@@ -375,11 +375,11 @@ func TestPatterns(t *testing.T) {
 func TestPoliciesNarrowEachOther(t *testing.T) {
 	none := oauth2.Ceilings{AnyClientID: true}
 	one := oauth2.Ceilings{
-		Methods: []string{"ClientSecret", "PrivateKeyJWT"}, TokenLifetime: 30 * time.Minute, Numbers: oauth2.Numbers{Clients: new(5), Tokens: new(7)},
+		Methods: []string{"ClientSecret", "PrivateKeyJWT"}, Lifetimes: oauth2.Lifetimes{Token: 30 * time.Minute}, Numbers: oauth2.Numbers{Clients: new(5), Tokens: new(7)},
 		ReservedScopes: []string{"admin"}, ClientIDs: [][]string{{"a*"}}, ResourceIdentifiers: [][]string{{"https://a.test/*"}},
 	}
 	other := oauth2.Ceilings{
-		Methods: []string{"PrivateKeyJWT", "ServiceAccount"}, TokenLifetime: 10 * time.Minute, Numbers: oauth2.Numbers{Clients: new(3), Resources: new(0)}, NoFreeFormScopes: true,
+		Methods: []string{"PrivateKeyJWT", "ServiceAccount"}, Lifetimes: oauth2.Lifetimes{Token: 10 * time.Minute}, Numbers: oauth2.Numbers{Clients: new(3), Resources: new(0)}, NoFreeFormScopes: true,
 		ClientIDs: [][]string{{"*b"}},
 	}
 	if c := none.And(oauth2.Ceilings{}); !c.AllowMethod("anything") || c.Lifetime(time.Hour) != time.Hour || c.Limits() != (oauth2.Numbers{}) || !c.AllowClientID("x") ||

@@ -50,7 +50,7 @@ func newPodWorld(t testing.TB) podWorld {
 		cluster: oauth2.Cluster{Issuer: clusterIssuer, Keys: jws.KeySet{Keys: []jws.PublicKey{signer.Public()}}},
 		record: oauth2.Record{
 			Client: &oauth2.Client{
-				ID: "shop.podded", UID: "uid-1", Namespace: "shop", Name: "podded", TokenLifetime: time.Hour,
+				ID: "shop.podded", UID: "uid-1", Namespace: "shop", Name: "podded", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 				Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "worker", UID: "uid-of-worker"}},
 			},
 			Owner: &oauth2.Owner{UID: "uid-1"},

@@ -27,14 +27,14 @@ func SigningKey(client *Client, ring keyring.Ring, now time.Time) (*keyring.Sign
 	if err != nil {
 		return nil, noSigningKey()
 	}
-	if client.Algorithm == "" {
+	if client.Tokens.Algorithm == "" {
 		return key, nil
 	}
-	if key, err := ring.SigningKeyFor(client.Algorithm, now); err == nil {
+	if key, err := ring.SigningKeyFor(client.Tokens.Algorithm, now); err == nil {
 		return key, nil
 	}
 	for _, key := range ring.Keys() {
-		if key.Algorithm() == client.Algorithm && key.State(now) == keyring.Published {
+		if key.Algorithm() == client.Tokens.Algorithm && key.State(now) == keyring.Published {
 			return nil, &Error{
 				Code: TemporarilyUnavailable, Reason: ReasonAlgorithmNotReady, RetryAfter: signingRetry,
 				Description: "the first key of this client's tokenSigningAlgorithm does not sign yet",

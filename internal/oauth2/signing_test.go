@@ -45,7 +45,7 @@ func TestAClientGetsTheAlgorithmItAsksForOrNone(t *testing.T) {
 		{"taken away", dropped, signing.Add(time.Hour), oauth2.ReasonAlgorithmNotEnabled, oauth2.UnauthorizedClient},
 	} {
 		t.Run(step.name, func(t *testing.T) {
-			key, err := oauth2.SigningKey(&oauth2.Client{Algorithm: jws.EdDSA}, step.ring, step.at)
+			key, err := oauth2.SigningKey(&oauth2.Client{Tokens: oauth2.TokenForm{Algorithm: jws.EdDSA}}, step.ring, step.at)
 			if refusal, _ := errors.AsType[*oauth2.Error](err); oauth2.ReasonOf(err) != step.reason || step.code != "" && refusal.Code != step.code {
 				t.Errorf("got %v for %q, want %s for %s", err, oauth2.ReasonOf(err), step.code, step.reason)
 			}
@@ -66,7 +66,7 @@ func TestAClientGetsTheAlgorithmItAsksForOrNone(t *testing.T) {
 		"by a clock that is behind":               {ring: both, at: start.AddDate(-1, 0, 0)},
 		"by a clock that is behind, an algorithm": {algorithm: jws.EdDSA, ring: one, at: start.AddDate(-1, 0, 0)},
 	} {
-		_, err := oauth2.SigningKey(&oauth2.Client{Algorithm: c.algorithm}, c.ring, c.at)
+		_, err := oauth2.SigningKey(&oauth2.Client{Tokens: oauth2.TokenForm{Algorithm: c.algorithm}}, c.ring, c.at)
 		if refusal, _ := errors.AsType[*oauth2.Error](err); refusal == nil || refusal.Code != oauth2.TemporarilyUnavailable || refusal.Reason != oauth2.ReasonNoSigningKey {
 			t.Errorf("%s: %v", name, err)
 		}

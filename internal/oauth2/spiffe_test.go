@@ -41,7 +41,7 @@ func newSPIFFEWorld(t testing.TB) *spiffeWorld {
 			IssuerName: "spire", SubjectPrefix: "spiffe://example.org/ns/ci/",
 		}}},
 		issuer: &oauth2.TrustedIssuer{
-			Name: "spire", UID: "u", Issuer: oauth2.TrustDomainID("example.org"), Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{"ci"}}},
+			Name: "spire", UID: "u", Issuer: oauth2.TrustDomainID("example.org"), Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{"ci"}}},
 		},
 	}
 	w.by = oauth2.Federation{

@@ -42,7 +42,7 @@ func ring(t testing.TB) keyring.Ring {
 func shop() *oauth2.Client {
 	return &oauth2.Client{
 		ID: "shop.reporting", UID: "uid-1", Namespace: "shop", Name: "reporting",
-		Scopes: []string{"read", "write"}, TokenLifetime: 30 * time.Minute,
+		Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: 30 * time.Minute},
 	}
 }
 

@@ -31,7 +31,7 @@ var lateInstant = time.Unix(9_000_000_000, 0) //nolint:gochecknoglobals // a con
 // audience. Such a token has all scopes that are granted there, to the client itself or when it
 // acts for others. An exchanged token that was passed on before has more ancestors, and is larger.
 func (i Issuer) LargestToken(client *Client, resources Resources) (size int, audience string) {
-	own := Grant{Audience: i.NamespaceAudience(client.Namespace), Scopes: client.Scopes, Lifetime: client.TokenLifetime}
+	own := Grant{Audience: i.NamespaceAudience(client.Namespace), Scopes: client.Scopes, Lifetime: client.Tokens.Lifetime}
 	size, audience = i.TokenSize(client, own), own.Audience
 	for _, access := range client.Access {
 		resource := resources.Resource(access.Resource)
@@ -40,7 +40,7 @@ func (i Issuer) LargestToken(client *Client, resources Resources) (size int, aud
 		}
 		for _, acting := range append(client.GrantTypes.Actings(), 0) {
 			grant := largestFor(acting)
-			grant.Audience, grant.Lifetime = resource.Identifier, client.TokenLifetime
+			grant.Audience, grant.Lifetime = resource.Identifier, client.Tokens.Lifetime
 			if grant.Scopes = resource.granted(client, acting, access.Scopes); len(grant.Scopes) == 0 {
 				continue
 			}

@@ -27,7 +27,7 @@ func longScopes(n int) []string {
 // What is found to fit is issued, whatever the key of the installation is, and read again.
 func TestATokenThatFitsIsIssuedAndRead(t *testing.T) {
 	client := shop()
-	client.Claims = []oauth2.Claim{{Name: "https://example.com/tier", Values: []string{"gold", strings.Repeat("<", 100)}}}
+	client.Tokens.Claims = []oauth2.Claim{{Name: "https://example.com/tier", Values: []string{"gold", strings.Repeat("<", 100)}}}
 	at := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	for _, algorithm := range []jws.Algorithm{jws.ES256, jws.RS256, jws.EdDSA} {
 		t.Run(string(algorithm), func(t *testing.T) {
@@ -115,7 +115,7 @@ func TestTheLargestTokenMayActForAnother(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := shop()
-			client.Access, client.GrantTypes, client.TokenLifetime = []oauth2.Access{{Resource: name, Scopes: longScopes(64)}}, c.types, time.Hour
+			client.Access, client.GrantTypes, client.Tokens.Lifetime = []oauth2.Access{{Resource: name, Scopes: longScopes(64)}}, c.types, time.Hour
 			none, _ := issuer(t).LargestToken(client, declared{resource})
 			*c.consent = to
 			defer func() { *c.consent = nil }()

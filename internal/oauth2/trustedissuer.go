@@ -30,10 +30,7 @@ type TrustedIssuer struct {
 	Issuer    string
 	Uses      IssuerUses
 	Suspended bool
-	Keys      jws.PackedKeys
-	// FetchedAt is when the keys were fetched, and KeysUntil when they are no longer used. Keys
-	// that are not fetched have neither.
-	FetchedAt, KeysUntil time.Time
+	Keys      IssuerKeys
 	// Algorithms sign its JWTs; none stands for all.
 	Algorithms []jws.Algorithm
 	// Audiences are the values of aud of which a JWT has exactly one; none stands for our
@@ -51,6 +48,14 @@ type TrustedIssuer struct {
 	DisplayName  string
 	CABundle     []byte
 	AllowedCIDRs []string
+}
+
+// IssuerKeys are the keys of an issuer, and when they are used.
+type IssuerKeys struct {
+	Set jws.PackedKeys
+	// FetchedAt is when the keys were fetched, and Until when they are no longer used. Keys
+	// that are not fetched have neither.
+	FetchedAt, Until time.Time
 }
 
 // IssuerUses are what the JWTs of an issuer are trusted for. The zero value is UseClient alone, and
@@ -321,5 +326,5 @@ func (t *TrustedIssuer) verifies(algorithm jws.Algorithm) bool {
 
 // isStale reports whether its keys are too old to be used.
 func (t *TrustedIssuer) isStale(now time.Time) bool {
-	return !t.KeysUntil.IsZero() && !now.Before(t.KeysUntil)
+	return !t.Keys.Until.IsZero() && !now.Before(t.Keys.Until)
 }

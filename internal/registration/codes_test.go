@@ -18,7 +18,7 @@ import (
 
 func public() oauth2.Client {
 	return oauth2.Client{
-		ID: "https://shop.example.com/client.json", UID: "uid-1", Namespace: "shop", Name: "web", TokenLifetime: time.Hour,
+		ID: "https://shop.example.com/client.json", UID: "uid-1", Namespace: "shop", Name: "web", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		GrantTypes: oauth2.AuthorizationCode, Credentials: oauth2.Credentials{Public: true},
 		Codes: &oauth2.Codes{RedirectURIs: []string{"https://shop.example.com/callback"}},
 	}

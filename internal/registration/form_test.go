@@ -96,7 +96,7 @@ func recordsOfAllKinds(t *testing.T) map[string]recordOfAKind {
 	return map[string]recordOfAKind{
 		"a registration": {
 			entry: "client.json", unreadable: registration.ErrUnreadable,
-			data: data(registration.Encode(registration.Registration{Client: oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour}})),
+			data: data(registration.Encode(registration.Registration{Client: oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", Tokens: oauth2.TokenForm{Lifetime: time.Hour}}})),
 			decode: func(data map[string][]byte) error {
 				_, err := registration.Decode(data)
 				return err
@@ -105,7 +105,7 @@ func recordsOfAllKinds(t *testing.T) map[string]recordOfAKind {
 		"the registration of a client of a trusted issuer": {
 			entry: "client.json", unreadable: registration.ErrUnreadable,
 			data: data(registration.Encode(registration.Registration{Client: oauth2.Client{
-				ID: "shop.ci", UID: "u", Namespace: "shop", Name: "ci", TokenLifetime: time.Hour,
+				ID: "shop.ci", UID: "u", Namespace: "shop", Name: "ci", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 				Credentials: oauth2.Credentials{Federated: &oauth2.Federated{IssuerName: "github", Subject: "repo:acme/shop:x"}},
 			}})),
 			decode: func(data map[string][]byte) error {

@@ -130,8 +130,8 @@ func EncodeIssuer(t oauth2.TrustedIssuer) (map[string][]byte, error) {
 		return nil, fmt.Errorf("encode trusted issuer %s: %w", t.Name, err)
 	}
 	w := wireIssuer{
-		Form: formOfIssuer(t), Uses: t.Uses.Names(), Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.JWKs(),
-		FetchedAt: t.FetchedAt.UTC(), KeysUntil: t.KeysUntil.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
+		Form: formOfIssuer(t), Uses: t.Uses.Names(), Name: t.Name, UID: t.UID, Issuer: t.Issuer, State: wireActive, Keys: t.Keys.Set.JWKs(),
+		FetchedAt: t.Keys.FetchedAt.UTC(), KeysUntil: t.Keys.Until.UTC(), Algorithms: t.Algorithms, Audiences: t.Audiences,
 		MaxSeconds: int64(t.MaxLife / time.Second), Once: t.Once,
 		Login: toLogin(t.Login), DisplayName: t.DisplayName, CABundle: t.CABundle, AllowedCIDRs: t.AllowedCIDRs,
 	}
@@ -170,7 +170,7 @@ func DecodeIssuer(data map[string][]byte) (oauth2.TrustedIssuer, error) {
 
 func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
 	t := oauth2.TrustedIssuer{
-		Name: w.Name, UID: w.UID, Issuer: w.Issuer, FetchedAt: w.FetchedAt, KeysUntil: w.KeysUntil, Algorithms: w.Algorithms, Audiences: w.Audiences,
+		Name: w.Name, UID: w.UID, Issuer: w.Issuer, Keys: oauth2.IssuerKeys{FetchedAt: w.FetchedAt, Until: w.KeysUntil}, Algorithms: w.Algorithms, Audiences: w.Audiences,
 		MaxLife: time.Duration(w.MaxSeconds) * time.Second, Once: w.Once,
 		Login: w.Login.login(), DisplayName: w.DisplayName, CABundle: w.CABundle, AllowedCIDRs: w.AllowedCIDRs,
 	}
@@ -197,7 +197,7 @@ func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
 	}
 	set, err := parseStoredKeys(document)
 	if err == nil {
-		t.Keys, err = jws.PackKeys(set...)
+		t.Keys.Set, err = jws.PackKeys(set...)
 	}
 	if err != nil {
 		return t, fmt.Errorf("read keys: %w", err)
@@ -225,7 +225,7 @@ func checkIssuer(t oauth2.TrustedIssuer) error {
 		failures = append(failures, errors.New("JWT-SVIDs name no persons, and need no jti"))
 	case t.MaxLife != 0 && (t.MaxLife < oauth2.MinForeignLife || t.MaxLife > oauth2.MaxForeignLife):
 		failures = append(failures, fmt.Errorf("the life of JWTs %s is out of bounds", t.MaxLife))
-	case t.FetchedAt.IsZero() != t.KeysUntil.IsZero():
+	case t.Keys.FetchedAt.IsZero() != t.Keys.Until.IsZero():
 		failures = append(failures, errors.New("keys that were fetched have an end, and others have none"))
 	}
 	for _, d := range t.Delegations {

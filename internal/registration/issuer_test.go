@@ -23,7 +23,7 @@ func FuzzDecodeIssuer(f *testing.F) {
 	}
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	data, err := registration.EncodeIssuer(oauth2.TrustedIssuer{
-		Name: "github", UID: "u", Issuer: "https://issuer.test", Suspended: true, Keys: keys, FetchedAt: at, KeysUntil: at.Add(time.Hour),
+		Name: "github", UID: "u", Issuer: "https://issuer.test", Suspended: true, Keys: oauth2.IssuerKeys{Set: keys, FetchedAt: at, Until: at.Add(time.Hour)},
 		Algorithms: []jws.Algorithm{jws.EdDSA}, Audiences: []string{"https://hallpass.test"}, MaxLife: time.Hour, Once: true,
 		Delegations: []oauth2.Delegation{{
 			Namespaces: []string{"ci", "shop"}, SubjectPrefixes: []string{"repo:acme/"}, Claims: []oauth2.RequiredClaim{{Name: "owner", Values: []string{"1"}}},
@@ -36,7 +36,7 @@ func FuzzDecodeIssuer(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	trustDomain, err := registration.EncodeIssuer(oauth2.TrustedIssuer{Name: "spire", UID: "u", Issuer: oauth2.TrustDomainID("example.org"), Keys: keys})
+	trustDomain, err := registration.EncodeIssuer(oauth2.TrustedIssuer{Name: "spire", UID: "u", Issuer: oauth2.TrustDomainID("example.org"), Keys: oauth2.IssuerKeys{Set: keys}})
 	if err != nil {
 		f.Fatal(err)
 	}

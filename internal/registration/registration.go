@@ -129,12 +129,12 @@ func check(r Registration) error {
 		return errors.New("the owner has no UID, namespace or name")
 	case strings.ContainsAny(c.Namespace, "./"):
 		return errors.New("the owner's namespace is not the name of one")
-	case c.TokenLifetime < oauth2.MinTokenLifetime || c.TokenLifetime > oauth2.MaxTokenLifetime:
-		return fmt.Errorf("the token lifetime %s is out of bounds", c.TokenLifetime)
-	case c.Algorithm != "" && !keyring.Signs(c.Algorithm):
-		return fmt.Errorf("tokens are not signed with %q", c.Algorithm)
-	case c.TokenLifetime%time.Second != 0:
-		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.TokenLifetime)
+	case c.Tokens.Lifetime < oauth2.MinTokenLifetime || c.Tokens.Lifetime > oauth2.MaxTokenLifetime:
+		return fmt.Errorf("the token lifetime %s is out of bounds", c.Tokens.Lifetime)
+	case c.Tokens.Algorithm != "" && !keyring.Signs(c.Tokens.Algorithm):
+		return fmt.Errorf("tokens are not signed with %q", c.Tokens.Algorithm)
+	case c.Tokens.Lifetime%time.Second != 0:
+		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.Tokens.Lifetime)
 	case by.KeysOnly && len(by.Verifiers) > 0, !by.KeysOnly && by.Keys != "":
 		return errors.New("a client has either verifiers or keys")
 	case by.MaxAssertionLife != 0 && (!by.KeysOnly || by.MaxAssertionLife < oauth2.MinAssertionLife || by.MaxAssertionLife > oauth2.MaxAssertionLife):
@@ -151,7 +151,7 @@ func check(r Registration) error {
 	if err := checkCodes(c); err != nil {
 		return err
 	}
-	if err := oauth2.CheckCustomClaims(c.Claims); err != nil {
+	if err := oauth2.CheckCustomClaims(c.Tokens.Claims); err != nil {
 		return err
 	}
 	if by.Federated != nil {

@@ -27,7 +27,7 @@ func full() registration.Registration {
 	return registration.Registration{
 		Client: oauth2.Client{
 			ID: "shop.reporting", UID: "uid-1", Namespace: "shop", Name: "reporting", Suspended: true,
-			Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+			Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{
 				{ID: "a", Digest: oauth2.Digest{1}, CreatedAt: created},
 				{ID: "b", Digest: oauth2.Digest{2}, CreatedAt: created, ExpiresAt: created.Add(time.Minute), Pending: true},
@@ -63,7 +63,7 @@ func TestARegistrationComesBackWhole(t *testing.T) {
 
 func TestFieldsThatAreNewerComeBack(t *testing.T) {
 	r := full()
-	r.Client.Algorithm, r.Rotation.Generation = jws.RS256, 7
+	r.Client.Tokens.Algorithm, r.Rotation.Generation = jws.RS256, 7
 	data, err := registration.Encode(r)
 	if err != nil {
 		t.Fatal(err)
@@ -220,7 +220,7 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 	for name, keys := range map[string]jws.PackedKeys{"a key": packed, "keys that could not be read": ""} {
 		want := full()
 		want.Client.Credentials.Verifiers, want.Client.Credentials.KeysOnly, want.Client.Credentials.Keys = nil, true, keys
-		want.Client.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
+		want.Client.Tokens.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		data, err := registration.Encode(want)
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +239,7 @@ func TestAClientWithKeysComesBackWhole(t *testing.T) {
 		t.Error("a client with verifiers and keys is registered")
 	}
 	reserved := full()
-	reserved.Client.Claims = []oauth2.Claim{{Name: "sub", Value: "admin"}}
+	reserved.Client.Tokens.Claims = []oauth2.Claim{{Name: "sub", Value: "admin"}}
 	if _, err := registration.Encode(reserved); err == nil {
 		t.Error("a client that sets its sub is registered")
 	}
@@ -337,7 +337,7 @@ func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := full()
-			want.Client.Claims, want.DroppedClaims = []oauth2.Claim{good}, []string{c.dropped}
+			want.Client.Tokens.Claims, want.DroppedClaims = []oauth2.Claim{good}, []string{c.dropped}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -347,8 +347,8 @@ func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
 		})
 	}
 	got, err := registration.Decode(withClaims(`"claims":[` + many + `]`))
-	if err != nil || len(got.Client.Claims) != oauth2.MaxCustomClaims || len(got.DroppedClaims) != 1 {
-		t.Errorf("of %d claims %d are kept and %q dropped, %v", oauth2.MaxCustomClaims+1, len(got.Client.Claims), got.DroppedClaims, err)
+	if err != nil || len(got.Client.Tokens.Claims) != oauth2.MaxCustomClaims || len(got.DroppedClaims) != 1 {
+		t.Errorf("of %d claims %d are kept and %q dropped, %v", oauth2.MaxCustomClaims+1, len(got.Client.Tokens.Claims), got.DroppedClaims, err)
 	}
 }
 
@@ -356,7 +356,7 @@ func TestAStricterRuleDropsAClaimAndKeepsTheClient(t *testing.T) {
 // server refuses the whole record.
 func TestClaimsThatFirstReadersRefuseStandApart(t *testing.T) {
 	want := full()
-	want.Client.Claims = []oauth2.Claim{
+	want.Client.Tokens.Claims = []oauth2.Claim{
 		{Name: "permissions", Value: "a"}, {Name: "tier", Value: "gold"},
 		{Name: "roles", Values: []string{"b", "c"}}, {Name: "groups", Value: "d"}, {Name: "entitlements", Value: "e"},
 	}
@@ -394,12 +394,12 @@ func TestTheRecordOfWhatIsNewIsReadByWhoKnowsIt(t *testing.T) {
 		"one without client credentials": {func(c *oauth2.Client) { c.GrantTypes = oauth2.JWTBearer }, wire.Form{Version: 3}},
 		"assertions of ten minutes":      {keys(10 * time.Minute), wire.Form{Version: 1}},
 		"assertions of thirty minutes":   {keys(30 * time.Minute), wire.Form{Version: 3}},
-		"the name Ed25519":               {func(c *oauth2.Client) { c.Algorithm = jws.Ed25519 }, wire.Form{Version: 3}},
+		"the name Ed25519":               {func(c *oauth2.Client) { c.Tokens.Algorithm = jws.Ed25519 }, wire.Form{Version: 3}},
 		"codes beside client credentials": {func(c *oauth2.Client) {
 			c.GrantTypes, c.Codes = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}
 		}, wire.Form{Version: 5, MinReader: 1}},
 		"codes, and the name Ed25519": {func(c *oauth2.Client) {
-			c.GrantTypes, c.Codes, c.Algorithm = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}, jws.Ed25519
+			c.GrantTypes, c.Codes, c.Tokens.Algorithm = oauth2.ClientCredentials|oauth2.AuthorizationCode, &oauth2.Codes{}, jws.Ed25519
 		}, wire.Form{Version: 5, MinReader: 3}},
 		"codes, and assertions of thirty minutes": {func(c *oauth2.Client) {
 			keys(30 * time.Minute)(c)

@@ -166,8 +166,8 @@ func WeighClient(c oauth2.Client) int {
 	} else {
 		w.text(c.UID)
 	}
-	w.text(string(c.Algorithm))
-	w.number(int64(c.TokenLifetime / time.Second))
+	w.text(string(c.Tokens.Algorithm))
+	w.number(int64(c.Tokens.Lifetime / time.Second))
 	w.list(c.Scopes)
 	w.number(int64(len(c.Credentials.Verifiers)))
 	for _, v := range c.Credentials.Verifiers {
@@ -233,11 +233,11 @@ func (w *weight) seldom(c oauth2.Client) {
 	if c.Revocation != (oauth2.Revocation{}) {
 		w.entries += revocationWeight
 	}
-	if len(c.Claims) == 0 {
+	if len(c.Tokens.Claims) == 0 {
 		return
 	}
-	w.number(int64(len(c.Claims)))
-	for _, claim := range c.Claims {
+	w.number(int64(len(c.Tokens.Claims)))
+	for _, claim := range c.Tokens.Claims {
 		w.text(claim.Name, claim.Value)
 		w.list(claim.Values)
 	}

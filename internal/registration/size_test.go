@@ -21,7 +21,7 @@ func TestARegistrationHasRoomForWhatIsNotListed(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 678_912_345, time.UTC)
 	client := oauth2.Client{
 		ID: strings.Repeat("i", 255), UID: "00000000-0000-0000-0000-000000000000", Namespace: strings.Repeat("n", 63), Name: strings.Repeat("c", 253),
-		TokenLifetime: time.Hour,
+		Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 	}
 	for i := range oauth2.MaxVerifiers {
 		client.Credentials.Verifiers = append(client.Credentials.Verifiers, oauth2.Verifier{

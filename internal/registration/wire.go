@@ -210,7 +210,7 @@ func formFor(c oauth2.Client) wire.Form {
 		return formWithCodes(c)
 	}
 	switch {
-	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
+	case !c.GrantTypes.Has(oauth2.ClientCredentials), c.Credentials.MaxAssertionLife > formerMaxLife, c.Tokens.Algorithm == jws.Ed25519:
 		return wire.Form{Version: grantTypeVersion}
 	case c.GrantTypes != 0:
 		return wire.Form{Version: grantTypeVersion, MinReader: firstVersion}
@@ -227,7 +227,7 @@ func formWithCodes(c oauth2.Client) wire.Form {
 	switch {
 	case !c.GrantTypes.Has(oauth2.ClientCredentials):
 		return wire.Form{Version: codeVersion}
-	case c.Credentials.MaxAssertionLife > formerMaxLife, c.Algorithm == jws.Ed25519:
+	case c.Credentials.MaxAssertionLife > formerMaxLife, c.Tokens.Algorithm == jws.Ed25519:
 		return wire.Form{Version: codeVersion, MinReader: grantTypeVersion}
 	}
 	return wire.Form{Version: codeVersion, MinReader: firstVersion}
@@ -241,8 +241,8 @@ func toWire(r Registration) wireRegistration {
 		Owner:                wireOwner{Namespace: c.Namespace, Name: c.Name, UID: c.UID},
 		State:                wireActive,
 		Scopes:               c.Scopes,
-		TokenLifetimeSeconds: int64(c.TokenLifetime / time.Second),
-		SigningAlgorithm:     c.Algorithm,
+		TokenLifetimeSeconds: int64(c.Tokens.Lifetime / time.Second),
+		SigningAlgorithm:     c.Tokens.Algorithm,
 		Rotation:             wireRotation(r.Rotation),
 		Revoked:              wireRevoked{c.Revocation.Asked.UTC(), c.Revocation.Before.UTC()},
 		DefaultResource:      wireName(c.DefaultResource),
@@ -266,7 +266,7 @@ func toWire(r Registration) wireRegistration {
 			WatchedSince: v.WatchedSince.UTC(),
 		})
 	}
-	for _, claim := range c.Claims {
+	for _, claim := range c.Tokens.Claims {
 		if slices.Contains(authorizationClaims, claim.Name) {
 			w.AuthorizationClaims = append(w.AuthorizationClaims, wireClaim(claim))
 			continue
@@ -288,14 +288,13 @@ func toWire(r Registration) wireRegistration {
 
 func (w wireRegistration) registration() (Registration, error) {
 	c := oauth2.Client{
-		ID:            w.ClientID,
-		UID:           w.Owner.UID,
-		Namespace:     w.Owner.Namespace,
-		Name:          w.Owner.Name,
-		Scopes:        w.Scopes,
-		TokenLifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second,
-		Algorithm:     w.SigningAlgorithm,
-		Labels:        w.Labels,
+		ID:        w.ClientID,
+		UID:       w.Owner.UID,
+		Namespace: w.Owner.Namespace,
+		Name:      w.Owner.Name,
+		Scopes:    w.Scopes,
+		Tokens:    oauth2.TokenForm{Lifetime: time.Duration(w.TokenLifetimeSeconds) * time.Second, Algorithm: w.SigningAlgorithm},
+		Labels:    w.Labels,
 
 		DefaultResource: oauth2.ObjectName(w.DefaultResource),
 		Revocation:      oauth2.Revocation{Asked: w.Revoked.Asked, Before: w.Revoked.Before},
@@ -326,10 +325,10 @@ func (w wireRegistration) registration() (Registration, error) {
 		c.Credentials.Verifiers = append(c.Credentials.Verifiers, verifier)
 	}
 	for _, claim := range slices.Concat(w.Claims, w.AuthorizationClaims) {
-		c.Claims = append(c.Claims, oauth2.Claim(claim))
+		c.Tokens.Claims = append(c.Tokens.Claims, oauth2.Claim(claim))
 	}
 	var dropped []string
-	c.Claims, dropped = oauth2.SoundClaims(c.Claims)
+	c.Tokens.Claims, dropped = oauth2.SoundClaims(c.Tokens.Claims)
 	if w.ServiceAccount != nil {
 		c.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: w.ServiceAccount.Name, UID: w.ServiceAccount.UID}
 	}

@@ -144,20 +144,20 @@ func doors(t testing.TB) map[string]door {
 	keys.allow(keyed)
 	ci := newCIWorld(t)
 	ci.allow(ciClient)
-	ci.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	ci.trusted.Keys.Until = noon.AddDate(10, 0, 0)
 	nameless := newCIWorld(t)
 	nameless.allow(ciClient)
-	nameless.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	nameless.trusted.Keys.Until = noon.AddDate(10, 0, 0)
 	nameless.delegate(map[string]string{"shop": "277133432", "orders": "1"})
 	spire := newCIWorld(t)
 	spire.allow(ciClient)
-	spire.trusted.Issuer, spire.trusted.KeysUntil = oauth2.TrustDomainID("example.org"), noon.AddDate(10, 0, 0)
+	spire.trusted.Issuer, spire.trusted.Keys.Until = oauth2.TrustDomainID("example.org"), noon.AddDate(10, 0, 0)
 	spire.trusted.Delegations = []oauth2.Delegation{{Namespaces: []string{"shop"}}}
 	svid := map[string]any{"iss": nil, "jti": nil, "sub": "spiffe://example.org/ns/ci/sa/deploy"}
 	*spire.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: "spiffe://example.org/ns/ci/sa/deploy"}
 	east := newCIWorld(t)
 	east.allow(ciClient)
-	east.trusted.Issuer, east.trusted.KeysUntil = "https://oidc.east.example.com", noon.AddDate(10, 0, 0)
+	east.trusted.Issuer, east.trusted.Keys.Until = "https://oidc.east.example.com", noon.AddDate(10, 0, 0)
 	east.trusted.Delegations = []oauth2.Delegation{{Namespaces: []string{"shop"}}}
 	account := map[string]any{"iss": east.trusted.Issuer, "sub": "system:serviceaccount:jobs:nightly", "kubernetes.io": kubernetesClaim("jobs", "nightly", "uid")}
 	*east.dir.known[ciClient].Client.Credentials.Federated = oauth2.Federated{IssuerName: "github", Subject: "system:serviceaccount:jobs:nightly"}
@@ -361,7 +361,7 @@ func TestForgedSubjectTokensAreNotExchanged(t *testing.T) {
 func TestForgedIdentityAssertionsBringNoPerson(t *testing.T) {
 	const each = 50
 	w := newCompany(t)
-	w.trusted.KeysUntil = noon.AddDate(10, 0, 0)
+	w.trusted.Keys.Until = noon.AddDate(10, 0, 0)
 	random := mathrand.New(mathrand.NewPCG(9, 23)) //nolint:gosec // forgeries are to be repeatable
 	stranger := newSigner(t, jws.ES256)
 	var good, other, foreign string

@@ -42,7 +42,7 @@ func newCIWorld(t testing.TB, options ...func(*settings)) ciWorld {
 		t.Fatal(err)
 	}
 	trusted := &oauth2.TrustedIssuer{
-		Name: "github", UID: "uid-of-github", Issuer: githubIssuer, Keys: keys, FetchedAt: noon.Add(-time.Hour), KeysUntil: noon.Add(time.Hour),
+		Name: "github", UID: "uid-of-github", Issuer: githubIssuer, Keys: oauth2.IssuerKeys{Set: keys, FetchedAt: noon.Add(-time.Hour), Until: noon.Add(time.Hour)},
 		Delegations: []oauth2.Delegation{
 			{Namespaces: []string{"orders"}},
 			{
@@ -246,7 +246,7 @@ func TestAJWTOfATrustedIssuerIsRefused(t *testing.T) {
 		},
 		"of a suspended issuer": {after(func(w ciWorld) { w.trusted.Suspended = true }), oauth2.ReasonIssuerSuspended, false},
 		"of an issuer whose keys are too old": {
-			after(func(w ciWorld) { w.trusted.KeysUntil = noon }), oauth2.ReasonKeysStale, false,
+			after(func(w ciWorld) { w.trusted.Keys.Until = noon }), oauth2.ReasonKeysStale, false,
 		},
 		"of an issuer that is this cluster's": {
 			after(func(w ciWorld) { w.cluster.known.Issuer = githubIssuer }), oauth2.ReasonOwnIssuer, false,
@@ -382,7 +382,7 @@ func TestATokenOfThisClusterIsNotThatOfATrustedIssuer(t *testing.T) {
 func TestAJWTOfEd25519(t *testing.T) {
 	for _, name := range []jws.Algorithm{jws.EdDSA, jws.Ed25519} {
 		w, signer := newCIWorld(t), newSigner(t, name)
-		w.trusted.Keys, w.trusted.Algorithms = packed(signer.Public()), []jws.Algorithm{jws.EdDSA}
+		w.trusted.Keys.Set, w.trusted.Algorithms = packed(signer.Public()), []jws.Algorithm{jws.EdDSA}
 		if answer := w.do(call{body: fromCI(w.sign(signer, "JWT", nil))}); answer.Code != http.StatusOK {
 			t.Errorf("%s: %d %s: %v", name, answer.Code, answer.Body, w.lastAudit())
 		}
@@ -450,7 +450,7 @@ func TestAJWTIdentifiesTheOnlyClientOfItsSubject(t *testing.T) {
 		"of a client that is suspended":    {func(w ciWorld) { w.dir.known[ciClient].Owner.Suspended = true }, oauth2.ReasonSuspended},
 		"of an issuer that is suspended":   {func(w ciWorld) { w.trusted.Suspended = true }, oauth2.ReasonIssuerSuspended},
 		"of an issuer for people":          {func(w ciWorld) { w.trusted.Uses = oauth2.UsePerson }, oauth2.ReasonNotAllowedByIssuer},
-		"of an issuer with stale keys":     {func(w ciWorld) { w.trusted.KeysUntil = noon }, oauth2.ReasonKeysStale},
+		"of an issuer with stale keys":     {func(w ciWorld) { w.trusted.Keys.Until = noon }, oauth2.ReasonKeysStale},
 		"of an issuer that there is not":   {func(w ciWorld) { w.trusted.Issuer = "https://other.example.com" }, oauth2.ReasonIssuerNotFound},
 		"of an issuer that is the cluster": {func(w ciWorld) { w.cluster.known.Issuer = githubIssuer }, oauth2.ReasonOwnIssuer},
 	} {

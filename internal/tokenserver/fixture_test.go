@@ -348,7 +348,7 @@ func (w *world) register(id string) {
 	w.secrets[id] = secret.Value.Reveal()
 	w.dir.known[id] = oauth2.Record{
 		Client: &oauth2.Client{
-			ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+			ID: id, UID: uid, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(uid, secret.Value), CreatedAt: noon}}},
 		},
 		Owner: &oauth2.Owner{UID: uid},

@@ -119,17 +119,17 @@ func TestIntrospectionSaysNoWithOneBody(t *testing.T) {
 
 func TestCustomClaimsAreInTokensAndIntrospection(t *testing.T) {
 	w := newWorld(t)
-	w.dir.known[reporting].Client.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"<a>", "b"}}, {Name: "tier", Value: "gold"}}
+	w.dir.known[reporting].Client.Tokens.Claims = []oauth2.Claim{{Name: "teams", Values: []string{"<a>", "b"}}, {Name: "tier", Value: "gold"}}
 	token := w.token(reporting)
 	claims, err := w.validate(token, w.now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(w.dir.known[reporting].Client.Claims, claims.Custom); diff != "" {
+	if diff := cmp.Diff(w.dir.known[reporting].Client.Tokens.Claims, claims.Custom); diff != "" {
 		t.Error("claims (-want +got):\n" + diff)
 	}
 	// The claims of the token count, not the client's spec by now.
-	w.dir.known[reporting].Client.Claims = nil
+	w.dir.known[reporting].Client.Tokens.Claims = nil
 	answer := w.do(w.introspect(billing, token))
 	if !strings.HasSuffix(answer.Body.String(), `,"teams":["<a>","b"],"tier":"gold"}`) {
 		t.Errorf("got %s", answer.Body)
@@ -139,7 +139,7 @@ func TestCustomClaimsAreInTokensAndIntrospection(t *testing.T) {
 func TestTheLargestTokenIsStillRead(t *testing.T) {
 	w := newWorld(t)
 	c := w.dir.known[reporting].Client
-	c.Claims = []oauth2.Claim{{Name: "a", Value: strings.Repeat("<", 2047)}}
+	c.Tokens.Claims = []oauth2.Claim{{Name: "a", Value: strings.Repeat("<", 2047)}}
 	if answer := w.do(w.introspect(billing, w.token(reporting))); !strings.HasPrefix(answer.Body.String(), `{"active":true`) {
 		t.Errorf("got %s", answer.Body)
 	}

@@ -91,7 +91,7 @@ func newPeopleWorld(t testing.TB, configure ...func(*settings)) *peopleWorld {
 		t.Fatal(err)
 	}
 	w.dir.issuers = map[string]*oauth2.TrustedIssuer{"corp": {
-		Name: "corp", UID: "corp-uid", Issuer: "https://corp.example.org", Uses: oauth2.UsePerson, Keys: keys, DisplayName: "Example Corp",
+		Name: "corp", UID: "corp-uid", Issuer: "https://corp.example.org", Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys}, DisplayName: "Example Corp",
 		Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}}, CABundle: []byte("PEM"), AllowedCIDRs: []string{"10.0.0.0/8"},
 		Login: &oauth2.Login{ClientID: "hallpass", SecretName: "corp-secret", Scopes: []string{"openid", "email"}},
 	}}

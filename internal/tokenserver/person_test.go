@@ -42,7 +42,7 @@ func newCompany(t testing.TB, configure ...func(*settings)) companyWorld {
 	}
 	configure = append(configure, func(c *settings) { c.auth.Cluster = &fakeCluster{known: oauth2.Cluster{Issuer: clusterIssuer}} })
 	c := companyWorld{newWorld(t, configure...), signer, &oauth2.TrustedIssuer{
-		Name: "corp", UID: "uid-of-corp", Issuer: companyIssuer, Keys: keys, FetchedAt: noon, KeysUntil: noon.Add(24 * time.Hour), Uses: oauth2.UsePerson,
+		Name: "corp", UID: "uid-of-corp", Issuer: companyIssuer, Keys: oauth2.IssuerKeys{Set: keys, FetchedAt: noon, Until: noon.Add(24 * time.Hour)}, Uses: oauth2.UsePerson,
 		Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 	}}
 	c.dir.issuers = map[string]*oauth2.TrustedIssuer{"corp": c.trusted}
@@ -234,7 +234,7 @@ func TestAnIdentityAssertionIsRefused(t *testing.T) {
 		"of an issuer for clients alone":     after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Uses = 0 }),
 		"of an issuer of other namespaces":   after(oauth2.ReasonNotAllowedByIssuer, func(w companyWorld) { w.trusted.Delegations[0].Namespaces = []string{"orders"} }),
 		"of a suspended issuer":              after(oauth2.ReasonIssuerSuspended, func(w companyWorld) { w.trusted.Suspended = true }),
-		"of an issuer whose keys are old":    after(oauth2.ReasonKeysStale, func(w companyWorld) { w.trusted.KeysUntil = w.now }),
+		"of an issuer whose keys are old":    after(oauth2.ReasonKeysStale, func(w companyWorld) { w.trusted.Keys.Until = w.now }),
 		"by an algorithm that is not listed": after(oauth2.ReasonAssertionKeyUnknown, func(w companyWorld) { w.trusted.Algorithms = []jws.Algorithm{jws.RS256} }),
 		"signed by another key":              {assertion: func(w companyWorld) string { return w.vouch(other, oauth2.IdentityAssertionType, nil) }, reason: oauth2.ReasonAssertionKeyUnknown},
 		"with a signature that is changed":   {assertion: func(w companyWorld) string { return broken(w.vouch(w.signer, oauth2.IdentityAssertionType, nil)) }, reason: oauth2.ReasonWrongAssertion},

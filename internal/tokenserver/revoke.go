@@ -61,7 +61,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 		return answer.Private("", nil), trail, nil
 	}
 	claims := read.Claims
-	trail.TokenID, trail.TokenClientID, trail.Audience = claims.ID, claims.ClientID, claims.Audience
+	trail.Token.ID, trail.Token.ClientID, trail.Token.Audience = claims.ID, claims.ClientID, claims.Audience
 	switch {
 	case claims.ClientID != caller.Client.ID:
 		return answer.Answer{}, trail, oauth2.Refuse(oauth2.UnauthorizedClient, oauth2.ReasonTokenOfAnother, "the token was issued to another client, which alone can revoke it here")
@@ -72,7 +72,7 @@ func (e *revokeEndpoint) serve(r *http.Request, in request) (answer.Answer, auth
 	if err := caller.Proven(claims.Person()); err != nil {
 		return answer.Answer{}, trail, err
 	}
-	trail.Used, trail.GrantID, trail.Subject = caller.Trail.Used, claims.GrantID, claims.Person().String()
+	trail.Used, trail.GrantID, trail.Token.Subject = caller.Trail.Used, claims.GrantID, claims.Person().String()
 	return e.revoke(r.Context(), &caller, trail, auth.Revoked(claims), read.At)
 }
 

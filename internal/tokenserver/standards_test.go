@@ -101,7 +101,7 @@ func TestTokensOfEachAlgorithm(t *testing.T) {
 		t.Fatal(err)
 	}
 	for asked, want := range map[jws.Algorithm]jws.Algorithm{"": jws.ES256, jws.ES256: jws.ES256, jws.RS256: jws.RS256, jws.EdDSA: jws.EdDSA} {
-		w.dir.known[reporting].Client.Algorithm = asked
+		w.dir.known[reporting].Client.Tokens.Algorithm = asked
 		message, err := jws.Parse(w.token(reporting))
 		if err != nil {
 			t.Fatal(err)
@@ -139,7 +139,7 @@ func TestTokensOfEachAlgorithm(t *testing.T) {
 
 func TestAnAlgorithmThatIsNotEnabledIsSaidSo(t *testing.T) {
 	w := newWorld(t)
-	w.dir.known[reporting].Client.Algorithm = jws.RS256
+	w.dir.known[reporting].Client.Tokens.Algorithm = jws.RS256
 	answer := w.do(call{basic: reporting, body: grant})
 	if answer.Code != http.StatusBadRequest || !strings.HasPrefix(answer.Body.String(), `{"error":"unauthorized_client","error_description":"`) {
 		t.Errorf("%d %s", answer.Code, answer.Body)
@@ -147,9 +147,9 @@ func TestAnAlgorithmThatIsNotEnabledIsSaidSo(t *testing.T) {
 	if line := w.lastAudit(); line["reason"] != string(oauth2.ReasonAlgorithmNotEnabled) || line["client_id"] != reporting {
 		t.Errorf("the audit line is %v", line)
 	}
-	w.dir.known[reporting].Client.Algorithm = ""
+	w.dir.known[reporting].Client.Tokens.Algorithm = ""
 	token := w.token(reporting)
-	w.dir.known[reporting].Client.Algorithm = jws.RS256
+	w.dir.known[reporting].Client.Tokens.Algorithm = jws.RS256
 	if answer := w.do(w.introspect(reporting, token)); !strings.HasPrefix(answer.Body.String(), `{"active":true`) {
 		t.Errorf("its older token: %s", answer.Body)
 	}
@@ -184,7 +184,7 @@ func TestTheClaimsOfATokenOnTheWire(t *testing.T) {
 func TestIntrospectionAroundExp(t *testing.T) {
 	for _, lifetime := range []time.Duration{time.Minute, 90 * time.Second, time.Hour} {
 		w := newWorld(t)
-		w.dir.known[reporting].Client.TokenLifetime = lifetime
+		w.dir.known[reporting].Client.Tokens.Lifetime = lifetime
 		token := w.token(reporting)
 		for offset, active := range map[time.Duration]bool{-time.Second: true, -time.Nanosecond: true, 0: false, time.Second: false} {
 			w.now = noon.Add(lifetime + offset)

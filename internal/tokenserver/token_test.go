@@ -284,7 +284,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 
 func TestExpiresInTellsTheTruth(t *testing.T) {
 	w := newWorld(t)
-	w.dir.known[reporting].Client.TokenLifetime = 90 * time.Second
+	w.dir.known[reporting].Client.Tokens.Lifetime = 90 * time.Second
 	token := w.token(reporting)
 	if _, err := w.validate(token, noon.Add(89*time.Second)); err != nil {
 		t.Error("one second before the end:", err)

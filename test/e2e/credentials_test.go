@@ -365,7 +365,7 @@ func takesNoDeadClientsID(t *testing.T) {
 	t.Helper()
 	must(t, hallpass.StopManager())
 	data, err := registration.Encode(registration.Registration{Client: oauth2.Client{
-		ID: "Dead-Holder", UID: "long-gone", Namespace: "chosen", Name: "dead", TokenLifetime: oauth2.MaxTokenLifetime,
+		ID: "Dead-Holder", UID: "long-gone", Namespace: "chosen", Name: "dead", Tokens: oauth2.TokenForm{Lifetime: oauth2.MaxTokenLifetime},
 	}})
 	must(t, err)
 	left := &corev1.Secret{

@@ -524,7 +524,7 @@ func TestStaleKeysOfAnIssuerAreNotUsed(t *testing.T) {
 	must(t, cluster.Get(t.Context(), client.ObjectKey{Namespace: installation.RegistryNamespace, Name: registration.IssuerSecretName("stale")}, &record))
 	stored, err := registration.DecodeIssuer(record.Data)
 	must(t, err)
-	stored.FetchedAt, stored.KeysUntil = stored.FetchedAt.Add(-48*time.Hour), stored.KeysUntil.Add(-48*time.Hour)
+	stored.Keys.FetchedAt, stored.Keys.Until = stored.Keys.FetchedAt.Add(-48*time.Hour), stored.Keys.Until.Add(-48*time.Hour)
 	record.Data, err = registration.EncodeIssuer(stored)
 	must(t, err)
 	must(t, cluster.Update(t.Context(), &record))

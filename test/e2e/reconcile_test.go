@@ -144,7 +144,7 @@ func TestAClientIDHasOneHolder(t *testing.T) {
 	// As if the other one had been registered under this client's name before.
 	name := registration.SecretName("taken.second")
 	data, err := registration.Encode(registration.Registration{Client: oauth2.Client{
-		ID: "taken.second", UID: string(holder.UID), Namespace: "holder", Name: "first", TokenLifetime: oauth2.MaxTokenLifetime,
+		ID: "taken.second", UID: string(holder.UID), Namespace: "holder", Name: "first", Tokens: oauth2.TokenForm{Lifetime: oauth2.MaxTokenLifetime},
 	}})
 	must(t, err)
 	squatter := &corev1.Secret{

@@ -258,7 +258,7 @@ func registrationOf(i int) client.Object {
 	namespace, name := names(i)
 	id := namespace + "." + name
 	data, err := registration.Encode(registration.Registration{Client: oauth2.Client{
-		ID: id, UID: string(clientOf(i).GetUID()), Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		ID: id, UID: string(clientOf(i).GetUID()), Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{
 			ID: secret.ID, Digest: oauth2.DigestSecret(id, secret.Value), CreatedAt: time.Unix(1_790_000_000, 0).UTC(),
 		}}},

@@ -181,7 +181,7 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		records,
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
-			Issuer: o.Issuer, RegistryNamespace: o.RegistryNamespace, LoginURL: o.LoginURL, CABundle: bundle, Usage: ledger, Waiting: clients,
+			Installation: oauth2client.Installation{Issuer: o.Issuer, LoginURL: o.LoginURL, CABundle: bundle}, RegistryNamespace: o.RegistryNamespace, Usage: ledger, Waiting: clients,
 			Informers: informers, Audit: o.Log,
 		},
 		oauth2token.New(oauth2token.Config{

@@ -29,7 +29,7 @@ import (
 func TestAsManyRecordsAsTheManagerWritesFitTheTableOfMemory(t *testing.T) {
 	client := func(i int, change func(c *oauth2.Client)) (string, string, map[string][]byte, error) {
 		c := oauth2.Client{
-			Namespace: fmt.Sprint("team-", i/1000), Name: fmt.Sprint("service-", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i), TokenLifetime: time.Hour,
+			Namespace: fmt.Sprint("team-", i/1000), Name: fmt.Sprint("service-", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i), Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 			Scopes: []string{"read", "write"},
 		}
 		c.ID = c.Namespace + "." + c.Name
@@ -156,7 +156,7 @@ func TestClientsWithJWKSetsOfTwoKilobytes(t *testing.T) {
 				t.Fatal(err)
 			}
 			weight := registration.WeighClient(oauth2.Client{
-				ID: "payments.checkout-worker", Namespace: "payments", Name: "checkout-worker", UID: "0e3b7f7a-aaaa-4bbb-8ccc-2c1f0e9d8b7a", TokenLifetime: time.Hour,
+				ID: "payments.checkout-worker", Namespace: "payments", Name: "checkout-worker", UID: "0e3b7f7a-aaaa-4bbb-8ccc-2c1f0e9d8b7a", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 				Scopes: []string{"orders:read", "orders:write"}, Credentials: oauth2.Credentials{KeysOnly: true, Keys: packed},
 			})
 			t.Logf("%d %s keys with a kid of %d letters, %d bytes: %d", len(keys.Keys), name, kid, len(document), weight)

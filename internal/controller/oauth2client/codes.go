@@ -66,7 +66,7 @@ func (r *Reconciler) seeLogin(ctx context.Context, c *v1alpha1.OAuth2Client, s s
 		return s, nil
 	}
 	// without policies no client may get codes, and there are no trusted issuers
-	if s.login.url = r.LoginURL; s.login.url == "" || r.Policy.Namespaced() {
+	if s.login.url = r.Installation.LoginURL; s.login.url == "" || r.Policy.Namespaced() {
 		return s, nil
 	}
 	names := []string{c.Spec.LoginIssuerName}

@@ -23,7 +23,7 @@ import (
 func permitting() oauth2.Ceilings {
 	return oauth2.Ceilings{
 		AnyClientID: true, Permitted: []string{"None", "AuthorizationCode"},
-		RedirectURIs: [][]string{{"https://*.shop.example.com/*", "http://localhost/*"}}, RefreshLifetime: 24 * time.Hour,
+		RedirectURIs: [][]string{{"https://*.shop.example.com/*", "http://localhost/*"}}, Lifetimes: oauth2.Lifetimes{Refresh: 24 * time.Hour},
 	}
 }
 
@@ -193,7 +193,7 @@ func (w *world) recordLogin() {
 
 func TestAPublicClientHasAConfigMapAndNoSecret(t *testing.T) {
 	w := newWorld(t)
-	w.r.Policy.Defaults, w.r.LoginURL = permitting(), "https://login.test"
+	w.r.Policy.Defaults, w.r.Installation.LoginURL = permitting(), "https://login.test"
 	w.recordLogin()
 	w.create(withCodes("web"))
 	w.rest("web")
@@ -245,7 +245,7 @@ func TestAPublicClientThatNoPolicyAllowsIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.r.Policy.Defaults, w.r.LoginURL = c.ceilings, "https://login.test"
+			w.r.Policy.Defaults, w.r.Installation.LoginURL = c.ceilings, "https://login.test"
 			w.recordLogin()
 			w.create(withCodes("web"))
 			w.rest("web")
@@ -263,7 +263,7 @@ func TestAPublicClientThatNoPolicyAllowsIsRefused(t *testing.T) {
 // Without a login the machine itself still gets tokens, and the client waits for its issuer.
 func TestAClientWithoutALoginStillHasItsSecret(t *testing.T) {
 	w := newWorld(t)
-	w.r.Policy.Defaults, w.r.LoginURL = permitting(), "https://login.test"
+	w.r.Policy.Defaults, w.r.Installation.LoginURL = permitting(), "https://login.test"
 	c := withCodes("web")
 	c.Spec.Authentication = v1alpha1.AuthenticationSpec{}
 	c.Spec.GrantTypes = append(c.Spec.GrantTypes, v1alpha1.GrantClientCredentials)

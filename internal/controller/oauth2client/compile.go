@@ -24,14 +24,13 @@ import (
 // comes from its method, and the verifiers from its plan.
 func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 	compiled := oauth2.Client{
-		ID:            c.ClientID(),
-		UID:           string(c.UID),
-		Namespace:     c.Namespace,
-		Name:          c.Name,
-		Suspended:     c.Spec.State == v1alpha1.ClientSuspended,
-		Refused:       !s.ceilings.AllowMethod(string(methodName(c))) || grantTypeRefused(c, s) != nil,
-		TokenLifetime: s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)),
-		Algorithm:     jws.Algorithm(c.Spec.TokenSigningAlgorithm),
+		ID:        c.ClientID(),
+		UID:       string(c.UID),
+		Namespace: c.Namespace,
+		Name:      c.Name,
+		Suspended: c.Spec.State == v1alpha1.ClientSuspended,
+		Refused:   !s.ceilings.AllowMethod(string(methodName(c))) || grantTypeRefused(c, s) != nil,
+		Tokens:    oauth2.TokenForm{Lifetime: s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)), Algorithm: jws.Algorithm(c.Spec.TokenSigningAlgorithm)},
 	}
 	// the API server has refused the names that are not known
 	compiled.GrantTypes, _ = oauth2.GrantTypesOf(policy.Texts(c.Spec.GrantTypes))
@@ -156,8 +155,8 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 	scopes, access := keepScopes(compiled.Scopes, before.Scopes), keepAccess(compiled.Access, before.Access)
 	labels := maps.Clone(compiled.Labels)
 	maps.DeleteFunc(labels, func(key, value string) bool { return before.Labels[key] != value })
-	claims := slices.DeleteFunc(slices.Clone(compiled.Claims), func(claim oauth2.Claim) bool {
-		return !slices.ContainsFunc(before.Claims, func(was oauth2.Claim) bool {
+	claims := slices.DeleteFunc(slices.Clone(compiled.Tokens.Claims), func(claim oauth2.Claim) bool {
+		return !slices.ContainsFunc(before.Tokens.Claims, func(was oauth2.Claim) bool {
 			return was.Name == claim.Name && was.Value == claim.Value && slices.Equal(was.Values, claim.Values)
 		})
 	})
@@ -174,8 +173,8 @@ func restrict(compiled *oauth2.Client, before oauth2.Client) (removed bool) {
 		compiled.Codes = &oauth2.Codes{}
 	}
 	sameAccess := slices.EqualFunc(access, compiled.Access, func(a, b oauth2.Access) bool { return len(a.Scopes) == len(b.Scopes) })
-	removed = removed || len(scopes) < len(compiled.Scopes) || !sameAccess || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Claims)
-	compiled.Scopes, compiled.Access, compiled.Labels, compiled.Claims = scopes, access, labels, claims
+	removed = removed || len(scopes) < len(compiled.Scopes) || !sameAccess || len(labels) < len(compiled.Labels) || len(claims) < len(compiled.Tokens.Claims)
+	compiled.Scopes, compiled.Access, compiled.Labels, compiled.Tokens.Claims = scopes, access, labels, claims
 	return removed
 }
 

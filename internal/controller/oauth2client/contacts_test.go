@@ -26,7 +26,7 @@ func TestAPolicyRequiresContacts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := &v1alpha1.OAuth2Client{Spec: v1alpha1.OAuth2ClientSpec{Contacts: c.contacts}}
-			got := forbidden(client, seen{ceilings: c.ceilings, held: c.held})
+			got := forbidden(client, seen{inRegistry: inRegistry{held: c.held}, ceilings: c.ceilings})
 			if (got != nil) != c.forbidden || got != nil && got.Reason != v1alpha1.ReasonNotAllowedByPolicy {
 				t.Errorf("%v", got)
 			}

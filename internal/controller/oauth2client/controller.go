@@ -67,10 +67,8 @@ type Reconciler struct {
 	Clock  clock.PassiveClock
 	Random io.Reader
 
-	Issuer            oauth2.Issuer
+	Installation      Installation
 	RegistryNamespace string
-	// LoginURL is the origin of login; empty if the installation has none.
-	LoginURL string
 	// Policy has the policies on clients, and what the owners of resources consent to.
 	Policy *policy.Source
 	// Usage knows when clients were last used.
@@ -78,14 +76,20 @@ type Reconciler struct {
 	// Waiting are the clients that wait for what no watch shows. It wakes them, and those whose
 	// status has more to report.
 	Waiting *poll.Waiting
-	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not
-	// ours.
-	CABundle types.NamespacedName
-
 	// Informers are those of the cache. They find names without unpacking objects.
 	Informers Names
 
 	memory memory
+}
+
+// Installation is what clients are given to reach the token server and login.
+type Installation struct {
+	Issuer oauth2.Issuer
+	// LoginURL is the origin of login; empty if the installation has none.
+	LoginURL string
+	// CABundle names the ConfigMap with the CA of the issuer; zero if its certificate is not
+	// ours.
+	CABundle types.NamespacedName
 }
 
 // Names finds the names of objects in the cache.
@@ -209,11 +213,11 @@ func (r *Reconciler) look(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 	d := decision{client: oauth2.Client{ID: c.ClientID()}}
 	s, err := r.see(ctx, c, m)
 	if s.resources != nil { // also where a later look failed, for the status that reports it
-		d = decide(c, m, r.Issuer, s)
+		d = decide(c, m, r.Installation.Issuer, s)
 	}
 	if err == nil && d.action == lookLive {
 		if s.found, err = m.look(ctx, s, true); err == nil {
-			d = decide(c, m, r.Issuer, s)
+			d = decide(c, m, r.Installation.Issuer, s)
 		}
 	}
 	s.conflict = d.conflict
@@ -241,7 +245,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	r.memory.reporting = semaphore.NewWeighted(reporters)
 	deletions := fair.NewBurst(r.waitingForRoom)
-	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.CABundle, &r.memory, r.Usage, r.Waiting, r.Policy.Room, deletions}
+	w := wakes{r.Client, r.Informers, r.RegistryNamespace, r.Installation.CABundle, &r.memory, r.Usage, r.Waiting, r.Policy.Room, deletions}
 	to := handler.EnqueueRequestsFromMapFunc
 	building := ctrl.NewControllerManagedBy(mgr).
 		Named("oauth2client").

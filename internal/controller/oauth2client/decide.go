@@ -74,7 +74,7 @@ func (d decision) condition() *metav1.Condition {
 // decide is a pure function of the spec and of what was seen.
 func decide(c *v1alpha1.OAuth2Client, m method, issuer oauth2.Issuer, s seen) decision {
 	d := decision{client: compile(c, s), conflict: s.conflict}
-	d.client.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
+	d.client.Tokens.Claims, d.claims = compileClaims(c, issuer, s.ceilings)
 	unusable, incomplete := m.compile(&d.client, s.accountUID)
 	unusable = cmp.Or(unusable, s.issuerObstacle(c))
 	var tooLarge, tooMany *metav1.Condition

@@ -97,7 +97,7 @@ func (r *Reconciler) mint(ctx context.Context, c *v1alpha1.OAuth2Client, m metho
 		}
 	}
 	// it cannot fail: decide rendered the same entries
-	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value)
+	d.data, _ = render(c, m, r.Installation.Issuer, s, &d.client, made.Value)
 	if s.object, err = m.write(ctx, s.object, d); err != nil {
 		return s, d, err
 	}
@@ -120,7 +120,7 @@ func (r *Reconciler) create(ctx context.Context, c *v1alpha1.OAuth2Client, m met
 		return s, d, err
 	}
 	d.plan = d.plan.Create(made, policyOf(c), now)
-	d.data, _ = render(c, m, r.Issuer, s, &d.client, made.Value)
+	d.data, _ = render(c, m, r.Installation.Issuer, s, &d.client, made.Value)
 	var writing sync.WaitGroup
 	var published seen
 	var unpublished error

@@ -33,7 +33,7 @@ func TestWhatOnlyTheConfigMapLacksHoldsUpNoSecret(t *testing.T) {
 			c.Spec.Secret.Template = v1alpha1.SecretTemplate{"url": "mended $(client_id)"}
 		})
 	}
-	noAuthority := func(w *world) { w.r.CABundle = bundle }
+	noAuthority := func(w *world) { w.r.Installation.CABundle = bundle }
 	authority := func(w *world) {
 		w.must(w.server.Create(w.t.Context(), &corev1.ConfigMap{
 			ObjectMeta: metav1.ObjectMeta{Namespace: bundle.Namespace, Name: bundle.Name}, Data: map[string]string{output.KeyCACertificate: "mended"},

@@ -84,7 +84,7 @@ func (d decision) grantsCondition(c *v1alpha1.OAuth2Client) *metav1.Condition {
 	if missing > 0 {
 		return new(v1alpha1.GrantsIncomplete(first, missing-1))
 	}
-	if lifetime := d.client.TokenLifetime; c.Spec.TokenLifetime.Or(0) > lifetime {
+	if lifetime := d.client.Tokens.Lifetime; c.Spec.TokenLifetime.Or(0) > lifetime {
 		return new(v1alpha1.LifetimeCut(lifetime))
 	}
 	if codes := d.client.Codes; codes != nil && c.Spec.RefreshTokens.Lifetime.Or(0) > codes.Refresh.Lifetime && codes.Refresh.Lifetime > 0 {
@@ -143,7 +143,7 @@ func checkAlgorithm(c *v1alpha1.OAuth2Client, registered *oauth2.Client, s seen)
 		return new(v1alpha1.Progressing("find the signing keys")), time.Time{}
 	}
 	ring := *s.keys
-	next := nextChangeOf(ring, registered.Algorithm, s.at.Earliest)
+	next := nextChangeOf(ring, registered.Tokens.Algorithm, s.at.Earliest)
 	_, err := oauth2.SigningKey(registered, ring, s.at.Earliest)
 	switch reason := oauth2.ReasonOf(err); {
 	case reason == oauth2.ReasonAlgorithmNotEnabled:

@@ -248,13 +248,13 @@ func TestWhereTheSecretIsStaysReportedWhileItIsNotRead(t *testing.T) {
 		reported string
 		want     bool
 	}{
-		"others have the new name":         {seen{held: true, found: conflict}, "a", true},
-		"others have the name that it had": {seen{held: true, found: conflict}, "b", false},
+		"others have the new name":         {seen{inRegistry: inRegistry{held: true}, found: conflict}, "a", true},
+		"others have the name that it had": {seen{inRegistry: inRegistry{held: true}, found: conflict}, "b", false},
 		"it is not registered":             {seen{found: conflict}, "a", false},
-		"the Secret is not there":          {seen{held: true}, "a", false},
-		"the Secret is there":              {seen{held: true, found: found{object: &corev1.Secret{}}}, "a", false},
-		"another obstacle":                 {seen{held: true, found: found{obstacle: new(v1alpha1.SecretKeyNotFound("b", "k"))}}, "a", false},
-		"a policy forbids the method":      {seen{held: true, ceilings: forbidding}, "b", true},
+		"the Secret is not there":          {seen{inRegistry: inRegistry{held: true}}, "a", false},
+		"the Secret is there":              {seen{inRegistry: inRegistry{held: true}, found: found{object: &corev1.Secret{}}}, "a", false},
+		"another obstacle":                 {seen{inRegistry: inRegistry{held: true}, found: found{obstacle: new(v1alpha1.SecretKeyNotFound("b", "k"))}}, "a", false},
+		"a policy forbids the method":      {seen{inRegistry: inRegistry{held: true}, ceilings: forbidding}, "b", true},
 	} {
 		app := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
 		app.Spec.Secret.Name, app.Status.Secret.Name = "b", c.reported

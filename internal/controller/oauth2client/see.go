@@ -36,15 +36,11 @@ type seen struct {
 	found
 	earlier
 	consents
+	inRegistry
 
 	at credential.Time
 	// ceilings are what policies allow at most.
 	ceilings oauth2.Ceilings
-	// stored has the name of the client's registration. registered is its content, if held: if
-	// it is this client's. taken means that another client holds the id.
-	stored      *corev1.Secret
-	registered  registration.Registration
-	held, taken bool
 	room
 	// accountUID is the UID of the service account that the client authenticates as.
 	accountUID string
@@ -59,6 +55,15 @@ type seen struct {
 	// collapsed is the instant that took the place of single revocations; zero if there is
 	// none.
 	collapsed time.Time
+}
+
+// inRegistry is what is registered under the id of the client.
+type inRegistry struct {
+	// stored has the name of the client's registration. registered is its content, if held: if
+	// it is this client's. taken means that another client holds the id.
+	stored      *corev1.Secret
+	registered  registration.Registration
+	held, taken bool
 }
 
 // room is what the namespace has room for.
@@ -167,7 +172,7 @@ func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method
 		return s, err
 	}
 	var missing *metav1.Condition
-	if s.ca, missing, err = output.ReadCA(ctx, r.Client, r.CABundle); err != nil {
+	if s.ca, missing, err = output.ReadCA(ctx, r.Client, r.Installation.CABundle); err != nil {
 		return s, err
 	}
 	s.found = s.unwritten(c, m, missing)

@@ -132,16 +132,16 @@ func TestAClientWhoseTokensDoNotFitIsNotReady(t *testing.T) {
 func TestLabelsAndClaimsThatMakeAClientTooLargeAreNotRegistered(t *testing.T) {
 	before := oauth2.Client{
 		Labels: map[string]string{"app": "shop", "tier": "gold"},
-		Claims: []oauth2.Claim{{Name: "a/b", Value: "1"}, {Name: "a/c", Values: []string{"1", "2"}}},
+		Tokens: oauth2.TokenForm{Claims: []oauth2.Claim{{Name: "a/b", Value: "1"}, {Name: "a/c", Values: []string{"1", "2"}}}},
 	}
 	compiled := oauth2.Client{
 		Labels: map[string]string{"app": "shop", "tier": "platinum", "new": "yes"},
-		Claims: []oauth2.Claim{{Name: "a/b", Value: "2"}, {Name: "a/c", Values: []string{"1", "2"}}, {Name: "a/d", Value: "1"}},
+		Tokens: oauth2.TokenForm{Claims: []oauth2.Claim{{Name: "a/b", Value: "2"}, {Name: "a/c", Values: []string{"1", "2"}}, {Name: "a/d", Value: "1"}}},
 	}
 	if !restrict(&compiled, before) {
 		t.Error("nothing was removed")
 	}
-	want := oauth2.Client{Labels: map[string]string{"app": "shop"}, Claims: []oauth2.Claim{{Name: "a/c", Values: []string{"1", "2"}}}}
+	want := oauth2.Client{Labels: map[string]string{"app": "shop"}, Tokens: oauth2.TokenForm{Claims: []oauth2.Claim{{Name: "a/c", Values: []string{"1", "2"}}}}}
 	if diff := cmp.Diff(want, compiled); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

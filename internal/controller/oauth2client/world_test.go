@@ -102,7 +102,7 @@ func (w *world) manager() *Reconciler {
 	w.must(err)
 	c := w.client()
 	r := &Reconciler{
-		Client: c, Live: w.server, Declared: declaredOfWorld{server: w.server}, Clock: w.clock, Random: rand.Reader, Issuer: issuer, RegistryNamespace: registryOfWorld,
+		Client: c, Live: w.server, Declared: declaredOfWorld{server: w.server}, Clock: w.clock, Random: rand.Reader, Installation: Installation{Issuer: issuer}, RegistryNamespace: registryOfWorld,
 		Policy:   &policy.Source{Client: c, Issuer: issuer, RegistryNamespace: registryOfWorld, Defaults: oauth2.Ceilings{AnyClientID: true}},
 		Usage:    usagereport.NewLedger(w.clock, time.Minute),
 		Recorder: w.recorder, Informers: names{w},

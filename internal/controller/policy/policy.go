@@ -126,20 +126,19 @@ func (s *Source) Ceilings(ctx context.Context, namespace string) (oauth2.Ceiling
 // ceilingsOf are those of one policy. What it allows counts only if it selects by protected labels.
 func (s *Source) ceilingsOf(spec *v1alpha1.OAuth2PolicySpec) oauth2.Ceilings {
 	ceilings := oauth2.Ceilings{
-		TokenLifetime:    spec.MaxTokenLifetime.Or(0),
+		Lifetimes:        oauth2.Lifetimes{Token: spec.MaxTokenLifetime.Or(0), Refresh: spec.MaxRefreshLifetime.Or(0)},
 		NoFreeFormScopes: spec.FreeFormScopes == v1alpha1.FreeFormScopesForbidden,
 		ContactsRequired: spec.Contacts == v1alpha1.ContactsRequired,
 		Methods:          Texts(spec.AuthenticationMethods),
 		GrantTypes:       Texts(spec.GrantTypes),
 		ReservedScopes:   Texts(spec.ReservedScopes),
-		RefreshLifetime:  spec.MaxRefreshLifetime.Or(0),
 	}
 	if spec.MaxFixedTokenLifetime != "" {
-		ceilings.FixedTokenLifetime = new(spec.MaxFixedTokenLifetime.Or(0))
+		ceilings.Lifetimes.Fixed = new(spec.MaxFixedTokenLifetime.Or(0))
 	}
 	ceilings.Numbers = oauth2.Numbers{Clients: number(spec.MaxClients), Tokens: number(spec.MaxTokens), Resources: number(spec.MaxResources)}
 	if s.Unprotected(spec.NamespaceSelector) != "" {
-		ceilings.RefreshLifetime = min(ceilings.RefreshLifetime, oauth2.DefaultRefreshLifetime)
+		ceilings.Lifetimes.Refresh = min(ceilings.Lifetimes.Refresh, oauth2.DefaultRefreshLifetime)
 		return ceilings
 	}
 	ceilings.Permitted = slices.Concat(ceilings.Methods, ceilings.GrantTypes)

@@ -116,7 +116,7 @@ func TestARecordIsWrittenOnceAndOnTheVersionOnWhichItWasDecided(t *testing.T) {
 }
 
 func TestARecordOfANewerVersionIsNotWrittenOver(t *testing.T) {
-	c := oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour}
+	c := oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", Tokens: oauth2.TokenForm{Lifetime: time.Hour}}
 	own, err := registration.Encode(registration.Registration{Client: c})
 	if err != nil {
 		t.Fatal(err)

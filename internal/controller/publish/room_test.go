@@ -233,7 +233,7 @@ func TestARecordWithoutRoomIsNotWritten(t *testing.T) {
 	r := NewRoom(Bounds{All: 1000, Namespace: 200, Guaranteed: 150, Reserved: 500})
 	write := func(stored *corev1.Secret, namespace, name string, scopes int, forced bool) (*corev1.Secret, error) {
 		client := oauth2.Client{
-			ID: namespace + "." + name, Namespace: namespace, Name: name, UID: "u-" + name, TokenLifetime: oauth2.DefaultTokenLifetime,
+			ID: namespace + "." + name, Namespace: namespace, Name: name, UID: "u-" + name, Tokens: oauth2.TokenForm{Lifetime: oauth2.DefaultTokenLifetime},
 			Scopes: slices.Repeat([]string{strings.Repeat("s", 9)}, scopes),
 		}
 		data, err := registration.Encode(registration.Registration{Client: client})

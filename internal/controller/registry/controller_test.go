@@ -51,9 +51,8 @@ func record(t *testing.T, name string, kind corev1.SecretType, data map[string][
 // deletion on, and stays the lock on its name.
 func TestTheRecordOfATerminatingOwnerIsEmptied(t *testing.T) {
 	c := oauth2.Client{
-		ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour, Scopes: []string{"read"}, Labels: map[string]string{"a": "b"},
+		ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", Tokens: oauth2.TokenForm{Lifetime: time.Hour, Claims: []oauth2.Claim{{Name: "example.com/tier", Value: "gold"}}}, Scopes: []string{"read"}, Labels: map[string]string{"a": "b"},
 		Access:      []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"read"}}},
-		Claims:      []oauth2.Claim{{Name: "example.com/tier", Value: "gold"}},
 		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "a", Digest: oauth2.Digest{1}, CreatedAt: noon}}},
 	}
 	clientData, clientErr := registration.Encode(registration.Registration{Client: c, Rotation: credential.Rotation{Handled: "1"}})
@@ -69,7 +68,7 @@ func TestTheRecordOfATerminatingOwnerIsEmptied(t *testing.T) {
 	}}
 	tokenData, tokenErr := registration.EncodeToken(m)
 
-	emptyClient := oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", TokenLifetime: time.Hour}
+	emptyClient := oauth2.Client{ID: "shop.app", UID: "u", Namespace: "shop", Name: "app", Tokens: oauth2.TokenForm{Lifetime: time.Hour}}
 	emptyAccount := emptyClient
 	emptyAccount.Credentials.ServiceAccount = &oauth2.ServiceAccount{Name: "web"}
 	emptyToken := m

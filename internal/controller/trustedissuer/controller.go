@@ -221,7 +221,7 @@ func ChangesClients(before, after client.Object) bool {
 	was, is := issuerIn(before), issuerIn(after)
 	for _, issuer := range []*oauth2.TrustedIssuer{was, is} {
 		if issuer != nil {
-			issuer.Keys, issuer.FetchedAt, issuer.KeysUntil = "", time.Time{}, time.Time{}
+			issuer.Keys.Set, issuer.Keys.FetchedAt, issuer.Keys.Until = "", time.Time{}, time.Time{}
 		}
 	}
 	return !reflect.DeepEqual(was, is)

@@ -120,22 +120,22 @@ func TestKeysAreUsedForTheirAge(t *testing.T) {
 		s.issuer = oauth2.TrustedIssuer{}
 	}
 	take(0)
-	if got := s.before; !got.FetchedAt.Equal(noon) || !got.KeysUntil.Equal(noon.Add(16*time.Hour)) {
-		t.Fatalf("fetched at %s, used until %s", got.FetchedAt, got.KeysUntil)
+	if got := s.before; !got.Keys.FetchedAt.Equal(noon) || !got.Keys.Until.Equal(noon.Add(16*time.Hour)) {
+		t.Fatalf("fetched at %s, used until %s", got.Keys.FetchedAt, got.Keys.Until)
 	}
 	f.issuer.Rotate(jws.EdDSA)
 	f.source.URL = f.issuer.URL + issuers.KeysPath
-	former := s.before.Keys
-	if take(0); s.before.Keys == former {
+	former := s.before.Keys.Set
+	if take(0); s.before.Keys.Set == former {
 		t.Error("keys of another source that were fetched in the same second are not recorded")
 	}
 	take(59 * time.Minute)
-	if !s.before.FetchedAt.Equal(noon) {
+	if !s.before.Keys.FetchedAt.Equal(noon) {
 		t.Error("a fetch that brings no change is recorded at once")
 	}
 	take(time.Minute)
-	if !s.before.FetchedAt.Equal(noon.Add(time.Hour)) {
-		t.Errorf("after a sixteenth of the age the record is of %s", s.before.FetchedAt)
+	if !s.before.Keys.FetchedAt.Equal(noon.Add(time.Hour)) {
+		t.Errorf("after a sixteenth of the age the record is of %s", s.before.Keys.FetchedAt)
 	}
 	f.issuer.Answer(issuers.KeysPath, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "away", http.StatusBadGateway) })
 	take(16*time.Hour - time.Second)

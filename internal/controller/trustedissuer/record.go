@@ -195,7 +195,7 @@ func (r *Reconciler) findKeys(ctx context.Context, object *v1alpha1.OAuth2Truste
 	if object.Spec.Keys.Source == v1alpha1.KeysInline {
 		set, err := sourceOf(object).Parse([]byte(object.Spec.Keys.JWKS))
 		if err == nil {
-			s.issuer.Keys, err = jws.PackKeys(set.Keys...)
+			s.issuer.Keys.Set, err = jws.PackKeys(set.Keys...)
 		}
 		if err != nil && !errors.As(err, &s.failed) {
 			return fmt.Errorf("read the keys of the spec: %w", err)
@@ -211,16 +211,16 @@ func (r *Reconciler) findKeys(ctx context.Context, object *v1alpha1.OAuth2Truste
 // takeFetched takes the keys that were fetched, or those on record. What brings no change is
 // recorded a few times in the age of keys.
 func (s *state) takeFetched(fetched fetch) {
-	if before := s.before; before != nil && !before.FetchedAt.IsZero() {
-		s.issuer.Keys, s.issuer.FetchedAt = before.Keys, before.FetchedAt
+	if before := s.before; before != nil && !before.Keys.FetchedAt.IsZero() {
+		s.issuer.Keys.Set, s.issuer.Keys.FetchedAt = before.Keys.Set, before.Keys.FetchedAt
 	}
-	due := fetched.keys != s.issuer.Keys || fetched.at.Sub(s.issuer.FetchedAt) >= s.maxAge/recordedAfter
+	due := fetched.keys != s.issuer.Keys.Set || fetched.at.Sub(s.issuer.Keys.FetchedAt) >= s.maxAge/recordedAfter
 	// two fetches may be of one second
-	if due && !fetched.at.IsZero() && !fetched.at.Before(s.issuer.FetchedAt) {
-		s.issuer.Keys, s.issuer.FetchedAt = fetched.keys, fetched.at
+	if due && !fetched.at.IsZero() && !fetched.at.Before(s.issuer.Keys.FetchedAt) {
+		s.issuer.Keys.Set, s.issuer.Keys.FetchedAt = fetched.keys, fetched.at
 	}
-	if !s.issuer.FetchedAt.IsZero() {
-		s.issuer.KeysUntil = s.issuer.FetchedAt.Add(s.maxAge)
+	if !s.issuer.Keys.FetchedAt.IsZero() {
+		s.issuer.Keys.Until = s.issuer.Keys.FetchedAt.Add(s.maxAge)
 	}
 }
 
@@ -250,7 +250,7 @@ func sourceOf(object *v1alpha1.OAuth2TrustedIssuer) keySource {
 // publish writes the record if it differs from what is stored, on the version that was read. An
 // issuer that may not be trusted has none, nor has one that never had keys.
 func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, s *state) error {
-	if s.refusal != nil || s.before == nil && s.issuer.Keys == "" {
+	if s.refusal != nil || s.before == nil && s.issuer.Keys.Set == "" {
 		if s.stored == nil {
 			return nil
 		}

@@ -50,7 +50,7 @@ func TestATrustDomainIsCompiled(t *testing.T) {
 	}
 	o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInline, JWKS: bundle}
 	err := (&Reconciler{}).findKeys(t.Context(), o, s)
-	used("in the spec", s.issuer.Keys, err)
+	used("in the spec", s.issuer.Keys.Set, err)
 
 	o.Spec.Keys = v1alpha1.IssuerKeysSpec{Source: v1alpha1.KeysInConfigMap, ConfigMap: v1alpha1.IssuerConfigMap{Name: "spire-bundle", Key: "bundle.spiffe"}}
 	api := &configMaps{data: map[types.NamespacedName]map[string]string{{Namespace: "hallpass-system", Name: "spire-bundle"}: {"bundle.spiffe": bundle}}}

@@ -29,9 +29,9 @@ func (r *Reconciler) report(ctx context.Context, object *v1alpha1.OAuth2TrustedI
 	}
 	found.Clients = new(clients)
 	if s.refusal == nil {
-		found.Keys = keysOf(s.issuer.Keys)
-		if !s.issuer.FetchedAt.IsZero() {
-			found.FetchedAt, found.KeysExpireAt = metav1.NewTime(s.issuer.FetchedAt), metav1.NewTime(s.issuer.KeysUntil)
+		found.Keys = keysOf(s.issuer.Keys.Set)
+		if !s.issuer.Keys.FetchedAt.IsZero() {
+			found.FetchedAt, found.KeysExpireAt = metav1.NewTime(s.issuer.Keys.FetchedAt), metav1.NewTime(s.issuer.Keys.Until)
 		}
 	}
 	verdict, fresh := s.verdict()
@@ -64,14 +64,14 @@ func (s *state) verdict() (v status.Verdict, fresh *metav1.Condition) {
 	if v.Obstacle = cmp.Or(s.refusal, s.obstacle); v.Obstacle != nil {
 		return v, nil
 	}
-	isStale := !s.issuer.KeysUntil.IsZero() && !s.now.Before(s.issuer.KeysUntil)
-	if s.failed == nil && s.issuer.Keys != "" && !isStale {
+	isStale := !s.issuer.Keys.Until.IsZero() && !s.now.Before(s.issuer.Keys.Until)
+	if s.failed == nil && s.issuer.Keys.Set != "" && !isStale {
 		return v, new(v1alpha1.IssuerKeysFetched())
 	}
 	failed := cmp.Or(s.failed, &issuerkeys.Error{Reason: v1alpha1.ReasonKeysNotFetched, What: "it was not tried yet"})
 	fresh = new(v1alpha1.IssuerKeysKept(failed.Reason, failed.What))
 	switch {
-	case s.issuer.Keys == "":
+	case s.issuer.Keys.Set == "":
 		v.Obstacle = new(v1alpha1.IssuerKeysFailed(failed.Reason, failed.What))
 	case isStale:
 		v.Obstacle = new(v1alpha1.IssuerKeysStale(s.maxAge, failed.What))

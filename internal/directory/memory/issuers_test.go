@@ -23,7 +23,7 @@ func TestATrustedIssuerGoesWithItsRecord(t *testing.T) {
 		},
 	} {
 		f := filled(t)
-		if got := f.Registry.Issuers.Named("github"); got == nil || got.Issuer != github.Issuer || got.Keys == "" || f.Registry.Issuers.Named("gitlab") != nil {
+		if got := f.Registry.Issuers.Named("github"); got == nil || got.Issuer != github.Issuer || got.Keys.Set == "" || f.Registry.Issuers.Named("gitlab") != nil {
 			t.Fatalf("the issuer is %+v", got)
 		}
 		remove(f)

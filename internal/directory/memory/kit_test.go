@@ -23,15 +23,15 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // resource.
 var (
 	reporting = oauth2.Client{
-		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
+		ID: "shop.reporting", Namespace: "shop", Name: "reporting", UID: "4c7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Scopes: []string{"read"}, Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon}}},
 	}
 	pod = oauth2.Client{
-		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", TokenLifetime: time.Minute,
+		ID: "shop.pod", Namespace: "shop", Name: "pod", UID: "not a UUID", Tokens: oauth2.TokenForm{Lifetime: time.Minute},
 		Credentials: oauth2.Credentials{ServiceAccount: &oauth2.ServiceAccount{Name: "pod", UID: "u"}}, Revocation: oauth2.Revocation{Before: noon.Add(-time.Minute)},
 	}
 	precise = oauth2.Client{
-		ID: "shop.precise", Namespace: "shop", Name: "precise", UID: "5d7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", TokenLifetime: time.Hour,
+		ID: "shop.precise", Namespace: "shop", Name: "precise", UID: "5d7b9b4e-3c0f-4a1e-9d8b-0d8f6a3b2c11", Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "k1", Digest: oauth2.Digest{1}, CreatedAt: noon.Add(time.Nanosecond)}}},
 	}
 	printer = oauth2.Minted{
@@ -41,7 +41,7 @@ var (
 		}},
 	}
 	github = oauth2.TrustedIssuer{
-		Name: "github", UID: "i", Issuer: "https://issuer.test", FetchedAt: noon, KeysUntil: noon.Add(time.Hour), Algorithms: []jws.Algorithm{jws.RS256},
+		Name: "github", UID: "i", Issuer: "https://issuer.test", Keys: oauth2.IssuerKeys{FetchedAt: noon, Until: noon.Add(time.Hour)}, Algorithms: []jws.Algorithm{jws.RS256},
 		Audiences: []string{"a"}, MaxLife: time.Hour, Once: true,
 		Delegations: []oauth2.Delegation{{
 			Namespaces: []string{"shop"}, SubjectPrefixes: []string{"repo:acme/"}, Claims: []oauth2.RequiredClaim{{Name: "owner", Values: []string{"1"}}},
@@ -126,7 +126,7 @@ func issuerRecord(t testing.TB, i oauth2.TrustedIssuer) Record {
 	t.Helper()
 	keys, err := jws.PackKeys(mustKeySet(t).Keys...)
 	must(t, err)
-	i.Keys = keys
+	i.Keys.Set = keys
 	data, err := registration.EncodeIssuer(i)
 	return recordOf(t, registration.IssuerSecretName(i.Name), registration.IssuerSecretType, 7, data, err)
 }

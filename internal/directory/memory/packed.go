@@ -78,7 +78,7 @@ func packClient(c *oauth2.Client) string {
 	if len(c.Labels) > 0 || len(c.Access) > 0 || c.DefaultResource != (oauth2.ObjectName{}) {
 		flags |= flagResources
 	}
-	if seldomOf(c) != 0 || len(c.Claims) > 0 {
+	if seldomOf(c) != 0 || len(c.Tokens.Claims) > 0 {
 		flags |= flagSeldom
 	}
 	var w wire.Writer
@@ -93,8 +93,8 @@ func packClient(c *oauth2.Client) string {
 	} else {
 		w.Text(c.UID)
 	}
-	w.Text(string(c.Algorithm))
-	w.Varint(int64(c.TokenLifetime / time.Second))
+	w.Text(string(c.Tokens.Algorithm))
+	w.Varint(int64(c.Tokens.Lifetime / time.Second))
 	packTexts(&w, c.Scopes)
 	w.Varint(int64(len(c.Credentials.Verifiers)))
 	for _, v := range c.Credentials.Verifiers {
@@ -157,8 +157,8 @@ func packSeldom(w *wire.Writer, c *oauth2.Client) {
 	if c.Codes != nil {
 		packCodes(w, c)
 	}
-	w.Varint(int64(len(c.Claims)))
-	for _, claim := range c.Claims {
+	w.Varint(int64(len(c.Tokens.Claims)))
+	for _, claim := range c.Tokens.Claims {
 		w.Text(claim.Name)
 		w.Text(claim.Value)
 		packTexts(w, claim.Values)
@@ -189,9 +189,9 @@ func unpackSeldom(r *wire.Reader, c *oauth2.Client) {
 		unpackCodes(r, c)
 	}
 	if n := r.Count(); n > 0 {
-		c.Claims = make([]oauth2.Claim, n)
-		for i := range c.Claims {
-			c.Claims[i] = oauth2.Claim{Name: r.Text(), Value: r.Text(), Values: unpackTexts(r, nil)}
+		c.Tokens.Claims = make([]oauth2.Claim, n)
+		for i := range c.Tokens.Claims {
+			c.Tokens.Claims[i] = oauth2.Claim{Name: r.Text(), Value: r.Text(), Values: unpackTexts(r, nil)}
 		}
 	}
 }
@@ -300,8 +300,8 @@ func (p packed) unpack() (*unpacked, bool) {
 	} else {
 		c.UID = r.Text()
 	}
-	c.Algorithm = jws.Algorithm(r.Text())
-	c.TokenLifetime = time.Duration(r.Varint()) * time.Second
+	c.Tokens.Algorithm = jws.Algorithm(r.Text())
+	c.Tokens.Lifetime = time.Duration(r.Varint()) * time.Second
 	c.Scopes = unpackTexts(&r, whole.scopes[:0])
 	if n := r.Count(); n > 0 {
 		c.Credentials.Verifiers = roomFor(n, whole.verifiers[:0])

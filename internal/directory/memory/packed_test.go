@@ -29,7 +29,7 @@ var created = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 func ordinary(i int) *oauth2.Client {
 	c := &oauth2.Client{
 		Namespace: fmt.Sprintf("team-%d", i/10), Name: fmt.Sprintf("service-%d", i), UID: fmt.Sprintf("%08x-aaaa-4bbb-8ccc-%012x", i, i),
-		Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: "abcdefghijkl", Digest: oauth2.Digest{byte(i & 0x7f), 1}, CreatedAt: created}}},
 	}
 	c.ID = c.Namespace + "." + c.Name
@@ -54,7 +54,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 		"a UID with hyphens elsewhere":               {change: func(c *oauth2.Client) { c.UID = strings.Repeat("-", 4) + strings.ReplaceAll(c.UID, "-", "") }},
 		"no UID":                                     {change: func(c *oauth2.Client) { c.UID = "" }},
 		"a suspended client":                         {change: func(c *oauth2.Client) { c.Suspended = true }},
-		"an algorithm of its own":                    {change: func(c *oauth2.Client) { c.Algorithm = jws.RS256 }},
+		"an algorithm of its own":                    {change: func(c *oauth2.Client) { c.Tokens.Algorithm = jws.RS256 }},
 		"no scopes and no secrets":                   {change: func(c *oauth2.Client) { c.Scopes, c.Credentials.Verifiers = nil, nil }},
 		"a pending secret beside one without a date": {change: twoVerifiers},
 		"a client that a policy refuses":             {change: func(c *oauth2.Client) { c.Refused = true }},
@@ -63,7 +63,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 			c.Access = []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}, {}}
 			c.DefaultResource = c.Access[0].Resource
 		}},
-		"a lifetime in fractions of a second": {change: func(c *oauth2.Client) { c.TokenLifetime++ }, whole: true},
+		"a lifetime in fractions of a second": {change: func(c *oauth2.Client) { c.Tokens.Lifetime++ }, whole: true},
 		"instants in another zone": {change: func(c *oauth2.Client) {
 			c.Credentials.Verifiers[0].CreatedAt = created.In(time.FixedZone("", 3600))
 		}, whole: true},
@@ -103,7 +103,7 @@ func TestAPackedClientComesBackWhole(t *testing.T) {
 			c.GrantTypes, c.Codes = oauth2.AuthorizationCode, &oauth2.Codes{Refresh: oauth2.Refreshing{Lifetime: time.Hour + 1}}
 		}, whole: true},
 		"custom claims": {change: func(c *oauth2.Client) {
-			c.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
+			c.Tokens.Claims = []oauth2.Claim{{Name: "tier", Value: "gold"}, {Name: "teams", Values: []string{"a", "b"}}}
 		}},
 		"a revocation": {change: func(c *oauth2.Client) {
 			c.Revocation = oauth2.Revocation{Asked: created.Add(time.Hour), Before: created.Add(time.Nanosecond)}

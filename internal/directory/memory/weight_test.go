@@ -88,7 +88,7 @@ func weighed(t testing.TB) map[string]func(i int) Record {
 		"a client that lists much": client(func(c *oauth2.Client) {
 			c.Scopes = numbered(64, 2)
 			c.Access = []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "a", Name: "a"}, Scopes: numbered(64, 2)}}
-			c.Claims = []oauth2.Claim{{Name: "a", Values: numbered(16, 2)}, {Name: "b", Values: numbered(16, 2)}}
+			c.Tokens.Claims = []oauth2.Claim{{Name: "a", Values: numbered(16, 2)}, {Name: "b", Values: numbered(16, 2)}}
 			c.Labels = map[string]string{}
 			for _, label := range numbered(64, 2) {
 				c.Labels[label] = ""

@@ -125,7 +125,7 @@ func (m *Machines) records() ([]*corev1.Secret, error) {
 	}
 	slices.Sort(namespaces)
 	issuer, err := registration.EncodeIssuer(oauth2.TrustedIssuer{
-		Name: platformName, UID: "uid-of-" + platformName, Issuer: platformIssuer, Keys: keys, Algorithms: []jws.Algorithm{jws.RS256},
+		Name: platformName, UID: "uid-of-" + platformName, Issuer: platformIssuer, Keys: oauth2.IssuerKeys{Set: keys}, Algorithms: []jws.Algorithm{jws.RS256},
 		Delegations: []oauth2.Delegation{{Namespaces: namespaces, Claims: []oauth2.RequiredClaim{{Name: "repository_owner_id", Values: []string{ownerID}}}}},
 	})
 	if err != nil {

@@ -124,7 +124,7 @@ func (p *People) records() ([]*corev1.Secret, error) {
 	}
 	slices.Sort(namespaces)
 	issuer, err := registration.EncodeIssuer(oauth2.TrustedIssuer{
-		Name: corpName, UID: corpUID, Issuer: corpIssuer, Uses: oauth2.UsePerson, Keys: p.keys,
+		Name: corpName, UID: corpUID, Issuer: corpIssuer, Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: p.keys},
 		Delegations: []oauth2.Delegation{{Namespaces: namespaces}},
 		Login:       &oauth2.Login{ClientID: "hallpass", SecretName: corpName, Scopes: []string{"openid"}},
 	})

@@ -188,7 +188,7 @@ var authentications = map[string]func(w *auditFixture) presented{
 		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Delegations = nil })
 	},
 	"a job of an issuer with stale keys": func(w *auditFixture) presented {
-		return w.job(job, func(i *oauth2.TrustedIssuer) { i.KeysUntil = noon })
+		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Keys.Until = noon })
 	},
 	"a job of this cluster": func(w *auditFixture) presented {
 		return w.job(job, func(i *oauth2.TrustedIssuer) { i.Issuer = clusterIssuer })
@@ -479,12 +479,12 @@ var singles = map[string]func(w *auditFixture){
 	},
 	"token: an algorithm that is not enabled": func(w *auditFixture) {
 		w.dir.ring = w.otherRing()
-		w.reporting().Client.Algorithm = jws.RS256
+		w.reporting().Client.Tokens.Algorithm = jws.RS256
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
 	"token: an algorithm that is not ready": func(w *auditFixture) {
 		w.dir.ring = w.rotate(w.otherRing(), keyring.Order{}, jws.ES256, jws.EdDSA)
-		w.reporting().Client.Algorithm = jws.EdDSA
+		w.reporting().Client.Tokens.Algorithm = jws.EdDSA
 		tokenRequest(url.Values{"grant_type": {"client_credentials"}})(w)
 	},
 	"token: no key": func(w *auditFixture) {

@@ -244,7 +244,7 @@ func newAuditFixture(t *testing.T) *auditFixture {
 		t.Fatal(err)
 	}
 	w.dir.issuers = map[string]*oauth2.TrustedIssuer{"github": {
-		Name: "github", UID: "i-uid", Issuer: "https://issuer.test", Keys: issuerKeys, FetchedAt: noon, KeysUntil: noon.Add(time.Hour),
+		Name: "github", UID: "i-uid", Issuer: "https://issuer.test", Keys: oauth2.IssuerKeys{Set: issuerKeys, FetchedAt: noon, Until: noon.Add(time.Hour)},
 		Delegations: []oauth2.Delegation{{Namespaces: []string{"shop"}}},
 	}}
 	w.dir.source = maps.Clone(w.dir.known)
@@ -262,7 +262,7 @@ func newAuditFixture(t *testing.T) *auditFixture {
 func (w *auditFixture) client(id string) *oauth2.Client {
 	namespace, name, _ := strings.Cut(id, ".")
 	c := &oauth2.Client{
-		ID: id, UID: "uid-of-" + id, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, TokenLifetime: time.Hour,
+		ID: id, UID: "uid-of-" + id, Namespace: namespace, Name: name, Scopes: []string{"read", "write"}, Tokens: oauth2.TokenForm{Lifetime: time.Hour},
 		Access: []oauth2.Access{{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read"}}},
 	}
 	w.dir.known[id] = oauth2.Record{Client: c, Owner: &oauth2.Owner{UID: c.UID}}

@@ -200,7 +200,7 @@ func logins() map[string]func(w *auditFixture) {
 		"an old ID token":           func(w *auditFixture) { w.finish("iat", noon.Add(-time.Hour).Unix()) },
 		"another audience":          func(w *auditFixture) { w.finish("aud", "evil") },
 		"another nonce":             func(w *auditFixture) { w.finish("nonce", "n") },
-		"an unknown key":            func(w *auditFixture) { w.dir.issuers["corp"].Keys = ""; w.finish() },
+		"an unknown key":            func(w *auditFixture) { w.dir.issuers["corp"].Keys.Set = ""; w.finish() },
 		"another claim":             allowed(func(l *oauth2.Login) { l.Claims = []oauth2.RequiredClaim{{Name: "hd", Values: []string{"corp.test"}}} }),
 		"groups that are elsewhere": allowed(func(l *oauth2.Login) { l.Groups = []string{"staff"} }, "hasgroups", true),
 		"code: redeemed":            func(w *auditFixture) { w.redeem(nil) },

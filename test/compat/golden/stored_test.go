@@ -48,7 +48,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := oauth2.Client{ID: "shop.reporting", UID: reportingUID, Namespace: "shop", Name: "reporting", TokenLifetime: time.Hour}
+	base := oauth2.Client{ID: "shop.reporting", UID: reportingUID, Namespace: "shop", Name: "reporting", Tokens: oauth2.TokenForm{Lifetime: time.Hour}}
 	with := func(change func(c *oauth2.Client)) oauth2.Client {
 		c := base
 		change(&c)
@@ -64,8 +64,8 @@ func registrations(t *testing.T) map[string]registration.Registration {
 					{ID: "pending", Digest: oauth2.Digest{4}, CreatedAt: noon.Add(time.Second), ExpiresAt: noon.Add(time.Hour), Pending: true},
 				}
 				c.Scopes = []string{"read", "write"}
-				c.Algorithm = jws.EdDSA
-				c.TokenLifetime = 90 * time.Second
+				c.Tokens.Algorithm = jws.EdDSA
+				c.Tokens.Lifetime = 90 * time.Second
 				c.Revocation.Asked, c.Revocation.Before = noon.Add(time.Hour), noon.Add(-time.Minute)
 				c.Access = []oauth2.Access{
 					{Resource: oauth2.ObjectName{Namespace: "orders", Name: "api"}, Scopes: []string{"orders.read", "orders.write"}},
@@ -73,7 +73,7 @@ func registrations(t *testing.T) map[string]registration.Registration {
 				}
 				c.DefaultResource = oauth2.ObjectName{Namespace: "orders", Name: "api"}
 				c.Labels = map[string]string{"team": "blue", "tier.example.com/level": "2"}
-				c.Claims = []oauth2.Claim{{Name: "https://example.com/tier", Value: "gold"}, {Name: "urn:example:teams", Values: []string{"a", "b"}}}
+				c.Tokens.Claims = []oauth2.Claim{{Name: "https://example.com/tier", Value: "gold"}, {Name: "urn:example:teams", Values: []string{"a", "b"}}}
 			}),
 			Rotation: credential.Rotation{Handled: "r1", Planned: "r2", PlannedBy: "pending", First: "ends"},
 		},
@@ -140,7 +140,7 @@ func TestARegistrationWithAPlainClaimStaysReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got.Client.Claims = nil
+	got.Client.Tokens.Claims = nil
 	want := registrations(t)["refused"]
 	want.DroppedClaims = []string{"Aud"}
 	want.Client.Refused, want.Client.Scopes = false, []string{"read"}
@@ -244,8 +244,7 @@ func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
 	}
 	for name, want := range map[string]oauth2.TrustedIssuer{
 		"full": {
-			Name: "github", UID: "i-uid", Issuer: "https://token.actions.githubusercontent.com", Suspended: true, Keys: keys, FetchedAt: noon,
-			KeysUntil: noon.Add(24 * time.Hour), Algorithms: []jws.Algorithm{jws.RS256}, Audiences: []string{"https://hallpass.test"}, MaxLife: 10 * time.Minute,
+			Name: "github", UID: "i-uid", Issuer: "https://token.actions.githubusercontent.com", Suspended: true, Keys: oauth2.IssuerKeys{Set: keys, FetchedAt: noon, Until: noon.Add(24 * time.Hour)}, Algorithms: []jws.Algorithm{jws.RS256}, Audiences: []string{"https://hallpass.test"}, MaxLife: 10 * time.Minute,
 			Once: true, Delegations: []oauth2.Delegation{
 				{Namespaces: []string{"ci", "shop"}, SubjectPrefixes: []string{"repo:octo-org/"}, Claims: []oauth2.RequiredClaim{{Name: "repository_owner_id", Values: []string{"65"}}}},
 				{Namespaces: []string{"orders"}},
@@ -255,7 +254,7 @@ func TestIssuerRecordsAreStoredAsBefore(t *testing.T) {
 		"persons":             {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UsePerson},
 		"clients-and-persons": {Name: "corp", UID: "i-uid", Issuer: "https://issuer.test", Uses: oauth2.UseClient | oauth2.UsePerson},
 		"trust-domain": {
-			Name: "spire", UID: "i-uid", Issuer: "spiffe://example.org", Keys: keys, FetchedAt: noon, KeysUntil: noon.Add(24 * time.Hour),
+			Name: "spire", UID: "i-uid", Issuer: "spiffe://example.org", Keys: oauth2.IssuerKeys{Set: keys, FetchedAt: noon, Until: noon.Add(24 * time.Hour)},
 			Delegations: []oauth2.Delegation{{Namespaces: []string{"ci"}, SubjectPrefixes: []string{"spiffe://example.org/ns/ci/"}}},
 		},
 		"login": {

@@ -34,7 +34,7 @@ func (w *scene) federate(t *testing.T) {
 	keys, err := jws.PackKeys(signer.Public())
 	world.Must(t, err)
 	w.hallpass.Trust(oauth2.TrustedIssuer{
-		Name: "gitlab", UID: "uid-of-gitlab", Issuer: platform, Keys: keys, Delegations: []oauth2.Delegation{{Namespaces: []string{memory.Namespace}}},
+		Name: "gitlab", UID: "uid-of-gitlab", Issuer: platform, Keys: oauth2.IssuerKeys{Set: keys}, Delegations: []oauth2.Delegation{{Namespaces: []string{memory.Namespace}}},
 	})
 	w.hallpass.Register(strings.TrimPrefix(byPlatform, memory.Namespace+"."), "deploy")
 	w.hallpass.Change(byPlatform, func(c *oauth2.Client) {

@@ -52,7 +52,7 @@ func (w *scene) vouchForPerson(t *testing.T) {
 	keys, err := jws.PackKeys(signer.Public())
 	world.Must(t, err)
 	w.hallpass.Trust(oauth2.TrustedIssuer{
-		Name: "corp", UID: "uid-of-corp", Issuer: issuer, Uses: oauth2.UsePerson, Keys: keys,
+		Name: "corp", UID: "uid-of-corp", Issuer: issuer, Uses: oauth2.UsePerson, Keys: oauth2.IssuerKeys{Set: keys},
 		Delegations: []oauth2.Delegation{{Namespaces: []string{memory.Namespace}}},
 	})
 	w.hallpass.Change(bySecret, func(c *oauth2.Client) { c.GrantTypes = oauth2.ClientCredentials | oauth2.JWTBearer })

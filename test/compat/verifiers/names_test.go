@@ -113,7 +113,7 @@ func stored(t *testing.T, id string, claims []oauth2.Claim) []oauth2.Claim {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return read.Client.Claims
+	return read.Client.Tokens.Claims
 }
 
 // TestNoReaderTakesAClaimForOneOfOurs registers clients as a manager of before did, with claims of

@@ -88,9 +88,8 @@ func (s *Server) Register(name string, scopes ...string) string {
 	s.secrets[id] = secret.Value.Reveal()
 	s.directory.set(id, oauth2.Record{
 		Client: &oauth2.Client{
-			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes, TokenLifetime: time.Hour,
+			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes, Tokens: oauth2.TokenForm{Lifetime: time.Hour, Claims: []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}}},
 			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(UID(id), secret.Value), CreatedAt: time.Now()}}},
-			Claims:      []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}},
 		},
 		Owner: &oauth2.Owner{UID: UID(id)},
 	})
@@ -107,12 +106,12 @@ func (s *Server) Change(clientID string, change func(*oauth2.Client)) {
 
 // SetClaims makes these the custom claims of a client.
 func (s *Server) SetClaims(clientID string, claims []oauth2.Claim) {
-	s.Change(clientID, func(c *oauth2.Client) { c.Claims = claims })
+	s.Change(clientID, func(c *oauth2.Client) { c.Tokens.Claims = claims })
 }
 
 // SetTokenLifetime makes this the lifetime of the tokens of a client.
 func (s *Server) SetTokenLifetime(clientID string, lifetime time.Duration) {
-	s.Change(clientID, func(c *oauth2.Client) { c.TokenLifetime = lifetime })
+	s.Change(clientID, func(c *oauth2.Client) { c.Tokens.Lifetime = lifetime })
 }
 
 // Declare adds a resource.
