@@ -35,9 +35,9 @@ const (
 	// maxLasting is how many revocations of tokens there are in all that live for more than an
 	// hour. They are not collapsed, and stay until their tokens expire, which takes months.
 	// Namespaces have what is left of lastingLent beyond their shares of lastingShare each:
-	// what is never lent is enough for 48 whole shares.
+	// what is never lent is enough for 48 whole shares, and for parts of shares beyond.
 	maxLasting   = maxLive * 3 / 16
-	lastingLent  = maxLasting / 2
+	lastingLent  = maxLasting * 7 / 16
 	lastingShare = 512
 )
 

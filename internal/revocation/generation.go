@@ -188,9 +188,9 @@ func latestGenerations(list []Generation) []Generation {
 const (
 	// maxGrants is how many there are in all: 3 MiB of memory. Namespaces have what is left of
 	// lentGrants beyond their shares of grantShare each: what is never lent is enough for 32
-	// whole shares.
+	// whole shares, and for parts of shares beyond.
 	maxGrants  = 1 << 16
-	lentGrants = maxGrants * 3 / 4
+	lentGrants = maxGrants * 11 / 16
 	grantShare = 1 << 9
 )
 

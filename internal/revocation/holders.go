@@ -40,6 +40,11 @@ type holder struct {
 // and the share of each namespace.
 type bounds struct {
 	all, lent, share int
+	// scarce is what is left where shares begin to shrink. It is neither lent nor a part of the
+	// whole shares, so that where more namespaces than these have theirs, another one has a
+	// part of a share, and one entry as long as there is any. Zero where what is taken comes
+	// back within seconds: then shares do not shrink.
+	scarce int
 	// lasting means that what is lent comes back after months only. Then a namespace borrows no
 	// more than is left to lend, so that one borrows half of it at most, and shares that are in
 	// use are not lent.
@@ -49,8 +54,8 @@ type bounds struct {
 // The bounds of what is never collapsed: revocations of tokens that live too long for it, and the
 // generations of grants.
 var (
-	lastingBounds = bounds{maxLasting, lastingLent, lastingShare, true} //nolint:gochecknoglobals // a constant
-	grantBounds   = bounds{maxGrants, lentGrants, grantShare, true}     //nolint:gochecknoglobals // a constant
+	lastingBounds = bounds{maxLasting, lastingLent, lastingShare, maxLasting / 16, true} //nolint:gochecknoglobals // a constant
+	grantBounds   = bounds{maxGrants, lentGrants, grantShare, maxGrants / 16, true}      //nolint:gochecknoglobals // a constant
 )
 
 // shares counts by namespace, within bounds.
@@ -82,13 +87,21 @@ func (s *shares) remove(namespace string, b bounds) {
 	}
 }
 
+// shareOf returns the share of a namespace while so many are left.
+func (b bounds) shareOf(left int) int {
+	if left >= b.scarce {
+		return b.share
+	}
+	return b.share * left / b.scarce
+}
+
 // room reports whether a namespace may have one more.
 func (s *shares) room(namespace string, b bounds) bool {
 	switch has := s.namespaces[namespace]; {
 	case s.all >= b.all:
 		return false
 	case has < b.share:
-		return true
+		return has == 0 || has < b.shareOf(b.all-s.all)
 	case b.lasting:
 		return has-b.share < b.lent-s.all
 	}

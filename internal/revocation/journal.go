@@ -55,8 +55,8 @@ const (
 
 // The bounds of both queues, by namespace.
 var (
-	queueBounds     = bounds{maxQueued, lentQueue, queueShare, false}        //nolint:gochecknoglobals // a constant
-	advancingBounds = bounds{maxAdvancing, lentAdvancing, queueShare, false} //nolint:gochecknoglobals // a constant
+	queueBounds     = bounds{maxQueued, lentQueue, queueShare, 0, false}        //nolint:gochecknoglobals // a constant
+	advancingBounds = bounds{maxAdvancing, lentAdvancing, queueShare, 0, false} //nolint:gochecknoglobals // a constant
 )
 
 // line is the bundles of a namespace that no commit has, the oldest first.

@@ -103,6 +103,42 @@ func TestWhatIsLentForMonthsLeavesOthersTheirShares(t *testing.T) {
 	}
 }
 
+// Where more namespaces have whole shares than there is room for, whatever they borrowed before, the
+// next ones have parts of shares, and none is refused its first.
+func TestWhereMoreNamespacesHaveSharesThanFitOthersHaveParts(t *testing.T) {
+	for name, c := range map[string]struct {
+		bounds
+
+		whole int // shares
+	}{"tokens that live long": {lastingBounds, 48}, "grants with a generation": {grantBounds, 32}, "redeemed codes": {redeemedBounds, 16}} {
+		t.Run(name, func(t *testing.T) {
+			var s shares
+			take := func(namespace string) (took int) {
+				for ; s.room(namespace, c.bounds); took++ {
+					s.add(namespace, c.bounds)
+				}
+				return took
+			}
+			for n := range c.whole {
+				if got := take(fmt.Sprint("whole-", n)); got < c.share {
+					t.Fatalf("of %d namespaces the %d. has %d", c.whole, n, got)
+				}
+			}
+			before := c.share
+			for n := range 32 {
+				got := take(fmt.Sprint("further-", n))
+				if got < 1 || got > before || n == 0 && got < c.share*3/4 {
+					t.Errorf("beyond the whole shares the %d. namespace has %d, and the one before it %d", n, got, before)
+				}
+				before = got
+			}
+			if s.all > c.all || s.borrowed > c.lent {
+				t.Errorf("there are %d, of which %d are borrowed", s.all, s.borrowed)
+			}
+		})
+	}
+}
+
 func TestARevocationOfATokenThatLivesLongOutlastsACollapse(t *testing.T) {
 	var r State
 	r.Revoke(lastingToken(1<<20), shopApp, noon)

@@ -44,9 +44,10 @@ const RedemptionMargin = 5 * time.Minute
 const (
 	// maxRedeemed is how many there are in all, those of 22 logins a second: 1 MiB of memory,
 	// and 8 MiB of etcd. Namespaces have lentRedeemed of them beyond their shares of
-	// redeemedShare each: what is not lent is enough for 16 whole shares.
+	// redeemedShare each: what is not lent is enough for 16 whole shares, and for parts of
+	// shares beyond.
 	maxRedeemed   = 1 << 13
-	lentRedeemed  = maxRedeemed * 3 / 4
+	lentRedeemed  = maxRedeemed * 5 / 8
 	redeemedShare = 1 << 7
 	// maxRedeemedOfClient is how many a client has.
 	maxRedeemedOfClient = maxRedeemed / 2
@@ -54,7 +55,7 @@ const (
 	redeemRetry = 10 * time.Second
 )
 
-var redeemedBounds = bounds{maxRedeemed, lentRedeemed, redeemedShare, false} //nolint:gochecknoglobals // a constant
+var redeemedBounds = bounds{maxRedeemed, lentRedeemed, redeemedShare, maxRedeemed / 8, false} //nolint:gochecknoglobals // a constant
 
 // Redemptions counts the redemptions that exist, by client, by namespace and in all: those that a
 // watch has brought, and those that this process is creating. The zero Redemptions are empty. They
