@@ -103,8 +103,8 @@ func TestWhatIsLentForMonthsLeavesOthersTheirShares(t *testing.T) {
 	}
 }
 
-// Where more namespaces have whole shares than there is room for, whatever they borrowed before, the
-// next ones have parts of shares, and none is refused its first.
+// Where more namespaces have whole shares than there is room for, whatever they borrowed before,
+// the next ones have parts of shares, and none is refused its first.
 func TestWhereMoreNamespacesHaveSharesThanFitOthersHaveParts(t *testing.T) {
 	for name, c := range map[string]struct {
 		bounds
