@@ -18,9 +18,12 @@ import (
 const (
 	// pageSize bounds the entries of a page of the feed.
 	pageSize = MaxBatch
-	// feedLog bounds the revocations that are kept in order of arrival, some 1.5 MiB. A reader
+	// feedLog bounds the revocations that are kept in order of arrival, some 1.8 MiB. A reader
 	// that has missed more reads the whole list again.
 	feedLog = 1 << 16
+	// batchWeight is as many revocations as take the memory of a batch in that order: a tenant
+	// can have ten batches a second written of one revocation each.
+	batchWeight = 3
 )
 
 // Cursor is the position of a reader of the feed. Its text is opaque to readers and valid at every
@@ -76,7 +79,7 @@ type Page struct {
 type arrivals struct {
 	mu      sync.Mutex
 	batches []arrival
-	count   int
+	weight  int
 	// floor is the version up to which batches may be missing, last the newest version seen.
 	floor, last uint64
 }
@@ -85,6 +88,9 @@ type arrival struct {
 	version uint64
 	tokens  []Entry
 }
+
+// weight is what the arrival counts for, in revocations.
+func (a arrival) weight() int { return len(a.tokens) + batchWeight }
 
 // note appends a batch if its version is newer than the last.
 func (a *arrivals) note(version uint64, tokens []Entry) {
@@ -97,11 +103,13 @@ func (a *arrivals) note(version uint64, tokens []Entry) {
 	if len(tokens) == 0 {
 		return
 	}
-	a.batches, a.count = append(a.batches, arrival{version, tokens}), a.count+len(tokens)
+	// a part of a merged batch is in a list with room for more
+	added := arrival{version, slices.Clone(tokens)}
+	a.batches, a.weight = append(a.batches, added), a.weight+added.weight()
 	drop := 0
-	for a.count > feedLog {
+	for a.weight > feedLog {
 		a.floor = a.batches[drop].version
-		a.count -= len(a.batches[drop].tokens)
+		a.weight -= a.batches[drop].weight()
 		drop++
 	}
 	if drop > 0 {
@@ -121,7 +129,7 @@ func (a *arrivals) rewind(version uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if version < a.last {
-		a.batches, a.count, a.floor, a.last = nil, 0, version, version
+		a.batches, a.weight, a.floor, a.last = nil, 0, version, version
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 func numbered(n int, end time.Time) Entry {
@@ -43,6 +44,38 @@ func FuzzParseFeedCursor(f *testing.F) {
 			t.Errorf("%q reads as %q", text, c)
 		}
 	})
+}
+
+// A client that revokes one token in each batch fills the order of arrival with batches. They count
+// beside their tokens.
+func TestTheOrderOfArrivalIsBoundedInBytes(t *testing.T) {
+	const entryBytes = int(unsafe.Sizeof(Entry{}))
+	for name, each := range map[string]int{"batches of one": 1, "batches of ten": 10, "full batches": MaxBatch} {
+		t.Run(name, func(t *testing.T) {
+			var a arrivals
+			version := uint64(0)
+			for range 2*feedLog/each + 1 {
+				version++
+				a.note(version, make([]Entry, each, 2*each))
+			}
+			bytes, tokens := cap(a.batches)*int(unsafe.Sizeof(arrival{})), 0
+			for _, batch := range a.batches {
+				bytes, tokens = bytes+cap(batch.tokens)*entryBytes, tokens+len(batch.tokens)
+			}
+			if most := feedLog * entryBytes; bytes > most {
+				t.Errorf("%d bytes, more than %d", bytes, most)
+			}
+			if tokens < feedLog/8 {
+				t.Errorf("only %d revocations are kept", tokens)
+			}
+			if page, known := a.since(version-1, noon); !known || page.More {
+				t.Errorf("the last batch is not there: %v, %t", page.Next, known)
+			}
+			if _, known := a.since(0, noon); known {
+				t.Error("a reader that missed what was dropped is not told")
+			}
+		})
+	}
 }
 
 // A reader that changes between replicas, one of which is behind and one of which was started late,

@@ -25,11 +25,11 @@ var growing = regexp.MustCompile(`\bchan |sync\.Map|list\.List|Schedule\[|single
 var values = []string{
 	// one object, record, decision or page
 	"credential.Plan", "credential.Uses", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "publish.Record",
-	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally",
+	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally", "tokenrevocation.look",
 	// the policies, revocations, keys and issuers of administrators
 	"keyring.Ring", "seal.Key", "oauth2policy.Reconciler", "signingkeys.Reconciler", "sealingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
 	// the endpoints, kinds and signals of a process
-	"app.mapper", "app.reporting", "audit.Metrics", "directory.snapshots",
+	"app.mapper", "app.reporting", "audit.Metrics", "directory.snapshots", "packed.handlers", "watch.Watches",
 	// attempt.Backoff, which is on the page
 	"oauth2resource.Reconciler", "oauth2token.Reconciler",
 }
@@ -73,11 +73,11 @@ func TestWhatIsSharedIsOnThePage(t *testing.T) {
 	}
 }
 
-// typesThatGrow are the structs below a directory that have a field whose type is growing, each as
-// package and name.
+// typesThatGrow are the structs below a directory that have a field whose type is growing, or that
+// have a lock and a slice, each as package and name.
 func typesThatGrow(t *testing.T, dir string) (names []string) {
 	t.Helper()
-	files := token.NewFileSet()
+	files, declared := token.NewFileSet(), []declaration(nil)
 	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
@@ -91,8 +91,8 @@ func typesThatGrow(t *testing.T, dir string) (names []string) {
 			return err
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if spec, ok := n.(*ast.TypeSpec); ok && grows(t, files, spec) {
-				names = append(names, file.Name.Name+"."+spec.Name.Name)
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				declared = append(declared, declaration{file.Name.Name, filepath.Dir(path), spec})
 			}
 			return true
 		})
@@ -101,25 +101,59 @@ func typesThatGrow(t *testing.T, dir string) (names []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	maps := map[string]bool{} // the types that are maps, by directory and name
+	for _, d := range declared {
+		if _, ok := d.spec.Type.(*ast.MapType); ok {
+			maps[d.dir+"."+d.spec.Name.Name] = true
+		}
+	}
+	for _, d := range declared {
+		if grows(t, files, d.spec, func(name string) bool { return maps[d.dir+"."+name] }) {
+			names = append(names, d.in+"."+d.spec.Name.Name)
+		}
+	}
 	return names
 }
 
-func grows(t *testing.T, files *token.FileSet, spec *ast.TypeSpec) bool {
+// declaration is a type of a package.
+type declaration struct {
+	in, dir string
+	spec    *ast.TypeSpec
+}
+
+// grows reports whether a type is a struct that can grow. isMap is about the types of its package.
+func grows(t *testing.T, files *token.FileSet, spec *ast.TypeSpec, isMap func(name string) bool) bool {
 	t.Helper()
 	fields, ok := spec.Type.(*ast.StructType)
-	return ok && slices.ContainsFunc(fields.Fields.List, func(field *ast.Field) bool {
+	if !ok {
+		return false
+	}
+	isLocked, hasSlice := false, false
+	for _, field := range fields.Fields.List {
 		var text strings.Builder
 		if err := format.Node(&text, files, field.Type); err != nil {
 			t.Fatal(err)
 		}
-		return hasMap(field.Type) || growing.MatchString(text.String())
-	})
+		if hasMap(field.Type, isMap) || growing.MatchString(text.String()) {
+			return true
+		}
+		isLocked = isLocked || lock.MatchString(text.String())
+		hasSlice = hasSlice || strings.Contains(text.String(), "[]")
+	}
+	return isLocked && hasSlice
 }
 
+// lock is a type of a field that is there because others change.
+var lock = regexp.MustCompile(`^sync\.(RW)?Mutex$`)
+
 // hasMap reports whether a field has a map, itself or in a part of it.
-func hasMap(field ast.Expr) (found bool) {
+func hasMap(field ast.Expr, isMap func(name string) bool) (found bool) {
 	ast.Inspect(field, func(n ast.Node) bool {
-		switch n.(type) {
+		switch n := n.(type) {
+		case *ast.SelectorExpr: // of another package
+			return false
+		case *ast.Ident:
+			found = found || isMap(n.Name)
 		case *ast.MapType:
 			found = true
 		case *ast.FuncType, *ast.InterfaceType:
