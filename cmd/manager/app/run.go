@@ -330,9 +330,9 @@ func cacheOptions(o Options, informers *packed.Informers) cache.Options {
 			&v1alpha1.UsageReport{}:     {Namespaces: map[string]cache.Config{o.RegistryNamespace: {}}},
 			&corev1.ServiceAccount{}:    {Transform: oauth2client.KeepIdentity},
 			&corev1.Namespace{}:         {Transform: policy.KeepLabels},
-			&v1alpha1.OAuth2Client{}:    {Transform: output.TrimAnnotations},
-			&v1alpha1.OAuth2Token{}:     {Transform: output.TrimAnnotations},
-			&v1alpha1.OAuth2Resource{}:  {Transform: output.TrimAnnotations},
+			&v1alpha1.OAuth2Client{}:    {Transform: output.TrimMetadata},
+			&v1alpha1.OAuth2Token{}:     {Transform: output.TrimMetadata},
+			&v1alpha1.OAuth2Resource{}:  {Transform: output.TrimMetadata},
 		},
 	}
 }

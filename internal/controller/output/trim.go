@@ -10,7 +10,6 @@ import (
 	"encoding/hex"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,16 +97,27 @@ func Short(value string) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// TrimAnnotations implements toolscache.TransformFunc for the objects that users write for us. It
-// keeps of annotations of Hallpass what is read, and of others whether they change.
-func TrimAnnotations(from any) (any, error) {
+// maxLabels is the length of the labels beyond which a cache keeps no further one: a client whose
+// labels have it is too large to be registered. It is registration.MaxSize.
+const maxLabels = 16 << 10
+
+// TrimMetadata implements toolscache.TransformFunc for the objects that users write for us, whose
+// metadata may have a megabyte. It keeps the annotations that are read, of others whether they
+// change, labels up to maxLabels, and neither owners nor finalizers.
+func TrimMetadata(from any) (any, error) {
 	o, ok := from.(client.Object)
-	if !ok || len(o.GetAnnotations()) == 0 {
+	if !ok {
+		return from, nil
+	}
+	o.SetOwnerReferences(nil)
+	o.SetFinalizers(nil)
+	trimLabels(o)
+	if len(o.GetAnnotations()) == 0 {
 		return from, nil
 	}
 	kept, others := map[string]string{}, map[string][]byte{}
 	for name, value := range o.GetAnnotations() {
-		if strings.HasPrefix(name, v1alpha1.GroupVersion.Group+"/") {
+		if name == v1alpha1.AnnotationRotate || name == v1alpha1.AnnotationRotateWithoutOverlap {
 			kept[name] = Short(value)
 		} else if name != corev1.LastAppliedConfigAnnotation && name != annotationOthers {
 			others[name] = []byte(value)
@@ -118,6 +128,20 @@ func TrimAnnotations(from any) (any, error) {
 	}
 	o.SetAnnotations(kept)
 	return o, nil
+}
+
+// trimLabels keeps the first labels in the order of their keys, until they have more than
+// maxLabels.
+func trimLabels(o client.Object) {
+	labels, length := o.GetLabels(), 0
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if length > maxLabels {
+			delete(labels, key)
+			continue
+		}
+		length += len(key) + len(labels[key])
+	}
+	o.SetLabels(labels)
 }
 
 // owned reports whether an object has an owner.

@@ -6,6 +6,8 @@ package output
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // trim keeps values that begin with hp_, of objects whose owner is app or old.
@@ -241,11 +244,41 @@ func TestNamesAreThoseOfTheOwner(t *testing.T) {
 	}
 }
 
+// A tenant can put a megabyte of labels, owners and finalizers on an object, which the cache of the
+// manager would keep.
+func TestTheMetadataOfATenantIsTrimmed(t *testing.T) {
+	few, many := map[string]string{"team": "a", "z": ""}, map[string]string{}
+	for i := range 10_000 {
+		many[fmt.Sprintf("example.com/%05d", i)] = strings.Repeat("x", 63)
+	}
+	for name, labels := range map[string]map[string]string{"few": few, "many": maps.Clone(many)} {
+		o := &v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{
+			UID: "u", Labels: labels, Finalizers: []string{"example.com/f"}, OwnerReferences: []metav1.OwnerReference{{Name: "o"}},
+		}}
+		if _, err := TrimMetadata(o); err != nil {
+			t.Fatal(err)
+		}
+		length := 0
+		for key, value := range o.Labels {
+			length += len(key) + len(value)
+		}
+		if length > maxLabels+317+63 { // of one label
+			t.Errorf("%s labels: %d bytes are kept", name, length)
+		}
+		if name == "many" && length <= registration.MaxSize {
+			t.Errorf("of too many labels %d bytes are kept, with which the client could be registered", length)
+		}
+		if name == "few" && len(o.Labels) != 2 || o.UID != "u" || len(o.Finalizers)+len(o.OwnerReferences) > 0 {
+			t.Errorf("%s labels: %v is kept", name, o.ObjectMeta)
+		}
+	}
+}
+
 // TestAnnotationsAreTrimmed to those of Hallpass, and to whether others change.
 func TestAnnotationsAreTrimmed(t *testing.T) {
 	long := strings.Repeat("x", 1_000)
 	trimmed := func(annotations map[string]string) map[string]string {
-		got, err := TrimAnnotations(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}})
+		got, err := TrimMetadata(&v1alpha1.OAuth2Client{ObjectMeta: metav1.ObjectMeta{Annotations: annotations}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,6 +291,13 @@ func TestAnnotationsAreTrimmed(t *testing.T) {
 	first, second := trimmed(map[string]string{v1alpha1.AnnotationRotate: long, "note": long}), trimmed(map[string]string{"note": long + "."})
 	if first[v1alpha1.AnnotationRotate] != Short(long) || len(Short(long)) > maxAnnotation || Short(long) == Short(long+".") {
 		t.Error("a long value has no digest of its own")
+	}
+	many := map[string]string{}
+	for i := range 1_000 {
+		many[fmt.Sprintf("%s/%d", v1alpha1.GroupVersion.Group, i)] = "x"
+	}
+	if got := trimmed(many); len(got) != 1 {
+		t.Errorf("of annotations in the name of Hallpass that nothing reads %d are kept", len(got))
 	}
 	if _, kept := first["note"]; kept || first[annotationOthers] == second[annotationOthers] {
 		t.Error("an annotation of others is kept, or its change does not show")
