@@ -6,6 +6,7 @@
 package attempt
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ type pause struct {
 
 // State is what an attempt depends on and others may change.
 type State struct {
-	// Object stands for all of the object but its status.
+	// Object is a digest of all of the object but its status: the labels may be many.
 	Object string
 	// Versions are the resourceVersions of the objects that are written for it, "" for one that
 	// is not there.
@@ -75,7 +76,8 @@ func (s State) Recorded(stored *corev1.Secret) State {
 // StateOf is the state of an object with the versions of what is written for it: first that of its
 // record.
 func StateOf(o client.Object, versions ...string) State {
-	s := State{Object: fmt.Sprint(o.GetUID(), o.GetGeneration(), o.GetAnnotations(), o.GetLabels())}
+	digest := sha256.Sum256(fmt.Append(nil, o.GetUID(), o.GetGeneration(), o.GetAnnotations(), o.GetLabels()))
+	s := State{Object: string(digest[:])}
 	copy(s.Versions[:], versions)
 	return s
 }

@@ -6,6 +6,7 @@ package attempt_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,18 @@ func TestASuccessBeginsAnew(t *testing.T) {
 	b.Failed(key, state, state, noon)
 	if wait := b.Wait(key, state, noon); wait != 5*time.Millisecond {
 		t.Errorf("after one failure it waits for %s", wait)
+	}
+}
+
+func TestAStateIsSmallHoweverManyLabelsThereAre(t *testing.T) {
+	of := func(value string) attempt.State {
+		o := object(nil)
+		o.SetLabels(map[string]string{"a": value})
+		return attempt.StateOf(o)
+	}
+	one, other := of(strings.Repeat("x", 1<<10)), of(strings.Repeat("x", 1<<10)+"y")
+	if len(one.Object) > 64 || one == other || one != of(strings.Repeat("x", 1<<10)) {
+		t.Errorf("states of %d bytes, equal %t", len(one.Object), one == other)
 	}
 }
 
