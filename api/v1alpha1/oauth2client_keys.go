@@ -21,8 +21,10 @@ type PrivateKeyJWTSpec struct {
 	JWKS string `json:"jwks,omitempty"`
 
 	// maxAssertionLifetime is how far in the future the exp of an assertion may be, from 1m to
-	// 30m, in whole seconds. Defaults to 5m. Each assertion is accepted once. A short lifetime
-	// limits the use of a stolen assertion.
+	// 10m, in whole seconds. Defaults to 5m. With JWTBearer in grantTypes it may be up to 30m,
+	// which holds for assertions that are the grant: a client assertion may live for 10m at
+	// most. Each assertion is accepted once. A short lifetime limits the use of a stolen
+	// assertion.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="!self.matches('^([0-9]{1,6}[hms])+$') || duration(self) >= duration('1m') && duration(self) <= duration('30m')",message="maxAssertionLifetime must be between 1m and 30m in whole seconds, such as 5m"
 	MaxAssertionLifetime Duration `json:"maxAssertionLifetime,omitempty"`

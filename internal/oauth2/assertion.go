@@ -25,12 +25,14 @@ const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 // The bounds of an assertion.
 const (
 	// DefaultAssertionLife bounds how far ahead exp may be: its jti is remembered until then. A
-	// client may have another bound, from MinAssertionLife to MaxAssertionLife.
+	// client may have another bound, from MinAssertionLife to MaxAssertionLife, or to
+	// MaxGrantLife for an assertion that is the grant.
 	DefaultAssertionLife = 5 * time.Minute
 	MinAssertionLife     = time.Minute
-	// MaxAssertionLife is that of the OpenTelemetry collector's assertions, which has no
-	// setting for it.
-	MaxAssertionLife = 30 * time.Minute
+	MaxAssertionLife     = 10 * time.Minute
+	// MaxGrantLife is that of the assertions of the OpenTelemetry collector, which sends them
+	// as the grant and has no setting for it.
+	MaxGrantLife = 30 * time.Minute
 	// assertionSkew is how far the client's clock may differ from ours.
 	assertionSkew  = time.Minute
 	maxAssertionID = 256
@@ -50,6 +52,17 @@ type Assertion struct {
 	// ClientID is the client that it claims to be from.
 	ClientID string
 	message  jws.Message
+	// isGrant is whether it is the grant of the request, and not a client assertion beside it.
+	isGrant bool
+}
+
+// maxLife is how far ahead exp may be, by the client's bound.
+func (a *Assertion) maxLife(bound time.Duration) time.Duration {
+	bound = cmp.Or(bound, DefaultAssertionLife)
+	if a.isGrant {
+		return bound
+	}
+	return min(bound, MaxAssertionLife)
 }
 
 // UsedAssertion is an assertion that authenticated its client. Its ID is used up until ExpiresAt,
@@ -79,7 +92,11 @@ func ParseAssertionGrant(authorization []string, form Form) (Presented, error) {
 	case form.Get("assertion") == "":
 		return Presented{}, Refuse(InvalidRequest, ReasonMalformedRequest, "assertion is missing; send the JWT in the parameter assertion")
 	}
-	return parseAssertion(form.Get("assertion"), form.Get("client_id"))
+	presented, err := parseAssertion(form.Get("assertion"), form.Get("client_id"))
+	if presented.Assertion != nil {
+		presented.Assertion.isGrant = true
+	}
+	return presented, err
 }
 
 // parseAssertion parses the assertion of a client or a pod, or a JWT of another issuer. A client_id
@@ -132,7 +149,7 @@ func (i Issuer) AuthenticateAssertion(presented Presented, record func(clientID 
 	case err != nil, !registered, !isAssertionType(assertion.message.Header.Type):
 		return Record{}, UsedAssertion{}, refuseClient(ReasonWrongAssertion)
 	}
-	used, err := i.readAssertion(payload, found.Client, now)
+	used, err := i.readAssertion(payload, found.Client, assertion, now)
 	if err != nil {
 		return Record{}, UsedAssertion{}, err
 	}
@@ -183,7 +200,7 @@ func decoyKey(algorithm jws.Algorithm) crypto.PublicKey {
 // readAssertion checks the claims of RFC 7523 section 3 after the signature: the client as issuer
 // and subject, this issuer as the only audience, an exp within the client's bound, and an id. The
 // caller holds the client's key, so the error names the rule that its assertion breaks.
-func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (UsedAssertion, error) {
+func (i Issuer) readAssertion(payload []byte, client *Client, assertion *Assertion, now time.Time) (UsedAssertion, error) {
 	claims, err := strictjson.ParseObject(string(payload))
 	if err != nil {
 		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "its payload is not a JSON object with distinct members")
@@ -200,7 +217,7 @@ func (i Issuer) readAssertion(payload []byte, client *Client, now time.Time) (Us
 			since, sinceErr = max(since, seconds), errors.Join(sinceErr, err)
 		}
 	}
-	end, longest := time.Unix(expires, 0).UTC(), cmp.Or(client.Credentials.MaxAssertionLife, DefaultAssertionLife)
+	end, longest := time.Unix(expires, 0).UTC(), assertion.maxLife(client.Credentials.MaxAssertionLife)
 	switch {
 	case issuerErr != nil, subjectErr != nil, issuer != client.ID, subject != client.ID:
 		return UsedAssertion{}, refuseAssertion(ReasonWrongAssertion, "iss and sub must both be the client_id")

@@ -65,7 +65,8 @@ type Credentials struct {
 	KeysOnly bool
 	Keys     jws.PackedKeys
 	// MaxAssertionLife bounds how far ahead the exp of its assertions may be; zero means
-	// DefaultAssertionLife.
+	// DefaultAssertionLife. More than the constant of this name counts only for the assertions
+	// that are the grant.
 	MaxAssertionLife time.Duration
 	// ServiceAccount is set if the client authenticates by tokens of that account and by
 	// nothing else.

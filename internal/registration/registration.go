@@ -137,7 +137,7 @@ func check(r Registration) error {
 		return fmt.Errorf("the token lifetime %s is not in whole seconds", c.Tokens.Lifetime)
 	case by.KeysOnly && len(by.Verifiers) > 0, !by.KeysOnly && by.Keys != "":
 		return errors.New("a client has either verifiers or keys")
-	case by.MaxAssertionLife != 0 && (!by.KeysOnly || by.MaxAssertionLife < oauth2.MinAssertionLife || by.MaxAssertionLife > oauth2.MaxAssertionLife):
+	case by.MaxAssertionLife != 0 && (!by.KeysOnly || by.MaxAssertionLife < oauth2.MinAssertionLife || by.MaxAssertionLife > oauth2.MaxGrantLife):
 		return fmt.Errorf("the life of assertions %s is out of bounds", by.MaxAssertionLife)
 	case by.ServiceAccount != nil && (by.KeysOnly || len(by.Verifiers) > 0 || by.ServiceAccount.Name == ""):
 		return errors.New("a client with a service account has its name, and neither verifiers nor keys")

@@ -228,27 +228,38 @@ func TestHowLongAnAssertionMayLive(t *testing.T) {
 	signer := newSigner(t, jws.ES256)
 	for name, c := range map[string]struct {
 		longest time.Duration
+		isGrant bool
 		claim   string
 		at      time.Duration
 		want    int
 	}{
 		"five minutes, and a minute for the clocks": {claim: "exp", at: 6 * time.Minute, want: 200},
-		"no longer":                                               {claim: "exp", at: 6*time.Minute + time.Second, want: 401},
-		"ten minutes if the client says so":                       {longest: 10 * time.Minute, claim: "exp", at: 11 * time.Minute, want: 200},
-		"not longer than the client says":                         {longest: 10 * time.Minute, claim: "exp", at: 11*time.Minute + time.Second, want: 401},
-		"thirty minutes, as the OpenTelemetry collector makes it": {longest: 30 * time.Minute, claim: "exp", at: 30 * time.Minute, want: 200},
-		"one minute if the client says so":                        {longest: time.Minute, claim: "exp", at: 2 * time.Minute, want: 200},
-		"not longer than a short life":                            {longest: time.Minute, claim: "exp", at: 2*time.Minute + time.Second, want: 401},
-		"it has expired for less than a minute":                   {claim: "exp", at: -59 * time.Second, want: 200},
-		"it has expired for a minute":                             {claim: "exp", at: -time.Minute, want: 401},
-		"it was issued by a clock that is ahead by a minute":      {claim: "iat", at: time.Minute, want: 200},
-		"by more it is refused":                                   {claim: "iat", at: 61 * time.Second, want: 401},
+		"no longer":                                                {claim: "exp", at: 6*time.Minute + time.Second, want: 401},
+		"ten minutes if the client says so":                        {longest: 10 * time.Minute, claim: "exp", at: 11 * time.Minute, want: 200},
+		"not longer than the client says":                          {longest: 10 * time.Minute, claim: "exp", at: 11*time.Minute + time.Second, want: 401},
+		"thirty minutes, as the OpenTelemetry collector makes it":  {longest: 30 * time.Minute, isGrant: true, claim: "exp", at: 30 * time.Minute, want: 200},
+		"as the grant, and a minute for the clocks":                {longest: 30 * time.Minute, isGrant: true, claim: "exp", at: 31 * time.Minute, want: 200},
+		"as the grant, no longer":                                  {longest: 30 * time.Minute, isGrant: true, claim: "exp", at: 31*time.Minute + time.Second, want: 400},
+		"as the grant, five minutes unless the client says more":   {isGrant: true, claim: "exp", at: 6*time.Minute + time.Second, want: 400},
+		"a client assertion ten minutes, whatever the client says": {longest: 30 * time.Minute, claim: "exp", at: 11 * time.Minute, want: 200},
+		"a client assertion never longer":                          {longest: 30 * time.Minute, claim: "exp", at: 11*time.Minute + time.Second, want: 401},
+		"one minute if the client says so":                         {longest: time.Minute, claim: "exp", at: 2 * time.Minute, want: 200},
+		"not longer than a short life":                             {longest: time.Minute, claim: "exp", at: 2*time.Minute + time.Second, want: 401},
+		"it has expired for less than a minute":                    {claim: "exp", at: -59 * time.Second, want: 200},
+		"it has expired for a minute":                              {claim: "exp", at: -time.Minute, want: 401},
+		"it was issued by a clock that is ahead by a minute":       {claim: "iat", at: time.Minute, want: 200},
+		"by more it is refused":                                    {claim: "iat", at: 61 * time.Second, want: 401},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.registerKeys(keyed, signer)
 			w.dir.known[keyed].Client.Credentials.MaxAssertionLife = c.longest
-			if answer := w.do(call{body: withAssertion(w.assertion(signer, "JWT", map[string]any{c.claim: w.now.Add(c.at).Unix()}))}); answer.Code != c.want {
+			w.allow(keyed)
+			body := withAssertion
+			if c.isGrant {
+				body = asGrant
+			}
+			if answer := w.do(call{body: body(w.assertion(signer, "JWT", map[string]any{c.claim: w.now.Add(c.at).Unix()}))}); answer.Code != c.want {
 				t.Errorf("got %d %s", answer.Code, answer.Body)
 			}
 		})
