@@ -45,7 +45,7 @@ func main() {
 	flag.DurationVar(&s.idle, "idle", time.Minute, "how long to watch for writes while nothing changes")
 	flag.StringVar(&s.against, "against", "",
 		"compare the manager with this `BINARY` of another commit instead; it must support the flags of commit 37318f4")
-	flag.Float64Var(&s.goal, "goal", 1.03, "with -against, fail if a median ratio is higher; 0 sets no goal")
+	flag.Float64Var(&s.goal, "goal", 1.05, "with -against, fail if a median ratio is higher; 0 sets no goal")
 	program.Run("bench-apply", func(ctx context.Context) error { return measure(ctx, s) })
 }
 
