@@ -205,6 +205,12 @@ func (r Record) Inherits(value oauth2.Secret, proven Generation, p Policy, now T
 	return r.IDOf(value, p) != ""
 }
 
+// MayBeFirst reports whether a value that is not registered may be the first secret of the client:
+// the record may still be in the making, and another manager may have written the Secret.
+func (r Record) MayBeFirst(value oauth2.Secret, now Time) bool {
+	return justCreated(Keep(r, now).Record, now.Earliest) && idIn(value) != ""
+}
+
 // Accepts reports whether a value is registered and has not ended.
 func (r Record) Accepts(value oauth2.Secret, p Policy, now time.Time) bool {
 	return r.place(value, p, now) >= 0

@@ -163,6 +163,36 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 	}
 }
 
+func TestWhichValueMayBeAFirstSecret(t *testing.T) {
+	theirs, err := oauth2.NewClientSecret(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := func(verifiers ...oauth2.Verifier) Record {
+		r := registered(verifiers...)
+		r.Rotation.First = "a"
+		return r
+	}
+	for name, c := range map[string]struct {
+		record Record
+		value  oauth2.Secret
+		later  time.Duration
+		want   bool
+	}{
+		"another manager may have made it":         {first(of("a", 0)), theirs.Value, time.Minute, true},
+		"it is not well-formed":                    {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, false},
+		"it is empty":                              {first(of("a", 0)), oauth2.Secret{}, time.Minute, false},
+		"too late for another manager":             {first(of("a", 0)), theirs.Value, PendingLife, false},
+		"a secret was rotated since":               {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, false},
+		"the record was not made with its Secret":  {registered(of("a", 0)), theirs.Value, time.Minute, false},
+		"there is no record, which Inherits knows": {registered(), theirs.Value, time.Minute, false},
+	} {
+		if got := c.record.MayBeFirst(c.value, keyring.At(start.Add(c.later))); got != c.want {
+			t.Errorf("%s: %t, want %t", name, got, c.want)
+		}
+	}
+}
+
 // Its registration was written at once, and its Secret could not be: the event reports that it was
 // created.
 func TestAFirstSecretThatIsTriedAgainIsCreated(t *testing.T) {

@@ -67,7 +67,7 @@ func (m byGenerated) look(ctx context.Context, s seen, live bool) (found, error)
 		return f, err
 	}
 	value, proven, err := m.inherit(ctx, s)
-	if f.object == nil || !value.Empty() && !record.Replaced(value, policy, s.at) {
+	if f.object == nil || record.Inherits(value, proven, policy, s.at) && !record.Replaced(value, policy, s.at) {
 		f.value, f.generation, f.elsewhere = value, proven, true
 	}
 	return f, err
@@ -75,7 +75,8 @@ func (m byGenerated) look(ctx context.Context, s seen, live bool) (found, error)
 
 // inherit finds the value in a Secret under a former name, and what that proves of it. A late cache
 // may lack that Secret: a first one with the client's name is not remembered, and where the
-// registration was lost or restored, only the status has the name.
+// registration was lost or restored, only the status has the name. A former Secret that could not
+// be deleted may have a value that was replaced: it counts only if no other has a current one.
 func (m byGenerated) inherit(ctx context.Context, s seen) (value oauth2.Secret, proven credential.Generation, err error) {
 	m.written.Remembered = slices.Clone(s.names)
 	if len(s.names) == 0 && len(s.record().Verifiers) > 0 {
@@ -84,12 +85,28 @@ func (m byGenerated) inherit(ctx context.Context, s seen) (value oauth2.Secret, 
 	if reported := m.client.Status.Secret.Name; reported != "" && !slices.Contains(m.written.Remembered, reported) {
 		m.written.Remembered = append(m.written.Remembered, reported)
 	}
+	record, policy := s.record(), policyOf(m.client)
+	var second oauth2.Secret
+	var ofSecond, ofThis credential.Generation
 	var unproven error
 	value, err = m.written.Inherit(ctx, func(from client.Object, value oauth2.Secret) bool {
-		proven, unproven = m.generations.proven(ctx, from, value)
-		return unproven == nil && s.record().Inherits(value, proven, policyOf(m.client), s.at)
+		ofThis, unproven = m.generations.proven(ctx, from, value)
+		inherits := unproven == nil && record.Inherits(value, ofThis, policy, s.at)
+		if unproven != nil || inherits && !record.Replaced(value, policy, s.at) {
+			return true
+		}
+		if second.Empty() && (inherits || record.MayBeFirst(value, s.at)) {
+			second, ofSecond = value, ofThis
+		}
+		return false
 	})
-	return value, proven, errors.Join(err, unproven)
+	switch err = errors.Join(err, unproven); {
+	case err != nil:
+		return oauth2.Secret{}, credential.Generation{}, err
+	case value.Empty():
+		return second, ofSecond, nil
+	}
+	return value, ofThis, nil
 }
 
 // write has the Secret prove the generation of its value.

@@ -196,6 +196,83 @@ func TestAFirstSecretThatIsRenamedIsInherited(t *testing.T) {
 	}
 }
 
+// TestASecretOfAnotherManagerIsInherited: the registration was lost, and a manager whose cache lacks
+// the client's Secret registered a first secret that could not be written.
+func TestASecretOfAnotherManagerIsInherited(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"", "other"} {
+		w := newWorld(t)
+		w.create(clientOfWorld("app"))
+		w.sync("OAuth2Client ")
+		_, err := w.reconcile("app")
+		w.must(err)
+		held := w.value("app")
+		_, lost := w.registered("shop.app")
+		w.must(w.server.Delete(t.Context(), lost))
+		w.start()
+		if _, err := w.reconcile("app"); err == nil || w.accepts("shop.app", held) {
+			t.Fatalf("the value is registered: %v, %q", err, w.writes)
+		}
+		w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Name = to })
+		w.sync("OAuth2Client ", "Secret "+registryOfWorld)
+		_, _ = w.reconcile("app")
+		w.rest("app")
+		if got := w.value(secretName(w.get("app"))); got != held || held == "" || len(w.names()) != 1 || !w.accepts("shop.app", held) {
+			t.Errorf("renamed to %q: Secrets %q, and the value was replaced: %t", to, w.names(), got != held)
+		}
+	}
+}
+
+// TestAnOlderFormerSecretHidesNoNewerOne: it could not be deleted, and has a value that was replaced
+// since. The registration was restored without names.
+func TestAnOlderFormerSecretHidesNoNewerOne(t *testing.T) {
+	t.Parallel()
+	// whether there is an edited Secret under the last name
+	for _, edited := range []bool{false, true} {
+		t.Run(fmt.Sprint("the name is that of an edited Secret: ", edited), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			c := clientOfWorld("app")
+			c.Spec.Rotation.Overlap = "24h"
+			w.create(c)
+			w.rest("app")
+			w.refuse = func(verb string, _ client.Object) error {
+				if verb == "delete" || verb == "status" {
+					return errForbidden
+				}
+				return nil
+			}
+			rename := func(to string) {
+				w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Name = to })
+				w.tries("app", time.Minute, 10*time.Second)
+			}
+			if edited {
+				rename("third")
+			}
+			rename("other")
+			w.askToRotate("app", "1")
+			w.tries("app", time.Minute, 10*time.Second)
+			held := w.value("other")
+			if held == w.value("app") || !w.accepts("shop.app", held) || !w.accepts("shop.app", w.value("app")) {
+				t.Fatalf("not rotated: %q", w.writes)
+			}
+			if s := w.secret("third"); s != nil {
+				s.Data[keyClientSecret] = []byte("scribble")
+				w.must(w.server.Update(t.Context(), s))
+			}
+			_, restored := w.registered("shop.app")
+			delete(restored.Annotations, annotationNames)
+			w.must(w.server.Update(t.Context(), restored))
+			w.refuse = nil
+			w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Secret.Name = "third" })
+			w.rest("app")
+			if got := w.value("third"); got != held || len(w.names()) != 1 {
+				t.Errorf("Secrets %q, and the value was replaced: %t", w.names(), got != held)
+			}
+		})
+	}
+}
+
 // TestASecretIsInheritedAfterANameThatCouldNotBeUsed: the client had a name that others have, so
 // that its own Secret kept another one. The registration was restored without names, and the cache
 // lacks that Secret.
