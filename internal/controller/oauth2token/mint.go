@@ -27,7 +27,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 	if err != nil {
 		return err
 	}
-	if r.minter.needed(object, s, ring) == "" {
+	if !s.behind() && r.minter.needed(object, s, ring) == "" {
 		r.minter.dropCommitted(object, s)
 		return r.publish(ctx, object, s)
 	}

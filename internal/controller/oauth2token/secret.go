@@ -6,6 +6,7 @@ package oauth2token
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -117,12 +118,27 @@ func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 	return err
 }
 
-// inherit takes the token of a Secret under a former name.
+// behind reports whether another token on record is newer than the one in the Secret. It was on its
+// way there, or it is in a Secret under a former name, and the Secret could not be deleted when its
+// object got another name.
+func (s *state) behind() bool {
+	held, found := s.record.Find(s.value)
+	isNewer := func(t oauth2.MintedToken) bool { return t.IssuedAt.After(held.IssuedAt) }
+	return found && slices.ContainsFunc(s.record.Tokens, isNewer)
+}
+
+// inherit takes the newest token of the Secrets under former names, if there is no Secret or it has
+// an older one: readers hold the newest.
 func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	if s.secret != nil {
+	if s.secret != nil && !s.behind() {
 		return nil
 	}
-	value, err := d.target(object).Inherit(ctx, func(_ client.Object, value oauth2.Secret) bool { return s.recorded(value) })
-	s.value = value
+	newest, _ := s.record.Find(s.value)
+	_, err := d.target(object).Inherit(ctx, func(_ client.Object, value oauth2.Secret) bool {
+		if t, found := s.record.Find(value); found && t.IssuedAt.After(newest.IssuedAt) {
+			newest, s.value = t, value
+		}
+		return false
+	})
 	return err
 }
