@@ -136,9 +136,15 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a client whose new name belongs to another Secret forgets where its own Secret is", nil, []edit{
 		{client + "status.go", "if s.isWhereReported(c) {", never},
 	}, client + "TestASecretIsInheritedAfterANameThatCouldNotBeUsed"},
-	{"an older former Secret is inherited before a newer one", []string{replaced, comesBack}, []edit{
+	{"an older former Secret is inherited before a newer one", nil, []edit{
 		{output + "target.go", "slices.Reverse(names)", "_ = names"},
-	}, ""},
+	}, output + "TestASecretThatTheCacheLacksIsInherited"},
+	{"a secret that was replaced is inherited before the current one", nil, []edit{
+		{client + "methods.go", "inherits && !record.Replaced(value, policy, s.at) {", "inherits {"},
+	}, client + "TestAnOlderFormerSecretHidesNoNewerOne"},
+	{"a rename replaces a first secret that another manager wrote", nil, []edit{
+		{client + "methods.go", "(inherits || record.MayBeFirst(value, s.at))", "inherits"},
+	}, client + "TestASecretOfAnotherManagerIsInherited"},
 	{"the registration of a newer version is taken for a damaged one", []string{newer}, []edit{
 		{client + "see.go", "errors.Is(why, wire.ErrNewer), owner ==", "why == nil, owner =="},
 		{"internal/controller/publish/publish.go", "default:\n\t\t\treturn stored, fmt.Errorf(\"publish %s: %w\", record.Of, err)", "default:"},
@@ -172,6 +178,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a revoked token stays in its Secret", nil, []edit{
 		{controllers + "oauth2token/mint.go", "case s.revoked && !now.Before(s.current.IssuedAt.Add(minAge)):", "case s.revoked && now.IsZero():"},
 	}, controllers + "oauth2token/TestATokenThatWasTakenBackIsReplacedOnceItIsNotQuiteNew"},
+	{"an older token is inherited before a newer one", nil, []edit{
+		{controllers + "oauth2token/secret.go", "found && t.IssuedAt.After(newest.IssuedAt) {", "found && newest.ID != t.ID {"},
+	}, controllers + "oauth2token/TestTheNewestTokenIsInherited"},
 	{"a resource takes the identifier of another one whose record was lost", nil, []edit{
 		{controllers + "oauth2resource/record.go", "other.DeletionTimestamp.IsZero() && wasDeclared(other) {", "other.DeletionTimestamp.IsZero() && false {"},
 	}, controllers + "oauth2resource/TestALostRecordIsNotTakenByAResourceThatWaits"},
@@ -308,6 +317,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"an assertion is forgotten while it is still accepted", nil, []edit{
 		{"internal/oauth2/assertion.go", "ExpiresAt: end.Add(assertionSkew)}, nil", "ExpiresAt: end}, nil"},
 	}, "internal/tokenserver/TestAnAssertionIsRememberedAsLongAsItIsAccepted"},
+	{"a client assertion is accepted more than ten minutes ahead", nil, []edit{
+		{"internal/oauth2/assertion.go", "return min(bound, MaxAssertionLife)", "return bound"},
+	}, "internal/tokenserver/TestHowLongAnAssertionMayLive"},
 	{"a key set with a key that is not for us is refused", nil, []edit{
 		{"internal/jws/jwks.go", "case errors.Is(err, errUnsupported), errors.Is(err, ErrCostlyKey):", "case errors.Is(err, ErrCostlyKey):"},
 	}, "internal/jws/TestAKeyThatIsNotForUsIsPassedOverWithAReason"},
