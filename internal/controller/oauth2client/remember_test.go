@@ -196,8 +196,8 @@ func TestAFirstSecretThatIsRenamedIsInherited(t *testing.T) {
 	}
 }
 
-// TestASecretOfAnotherManagerIsInherited: the registration was lost, and a manager whose cache lacks
-// the client's Secret registered a first secret that could not be written.
+// TestASecretOfAnotherManagerIsInherited: the registration was lost, and a manager whose cache
+// lacks the client's Secret registered a first secret that could not be written.
 func TestASecretOfAnotherManagerIsInherited(t *testing.T) {
 	t.Parallel()
 	for _, to := range []string{"", "other"} {
@@ -223,8 +223,8 @@ func TestASecretOfAnotherManagerIsInherited(t *testing.T) {
 	}
 }
 
-// TestAnOlderFormerSecretHidesNoNewerOne: it could not be deleted, and has a value that was replaced
-// since. The registration was restored without names.
+// TestAnOlderFormerSecretHidesNoNewerOne: it could not be deleted, and has a value that was
+// replaced since. The registration was restored without names.
 func TestAnOlderFormerSecretHidesNoNewerOne(t *testing.T) {
 	t.Parallel()
 	// whether there is an edited Secret under the last name
