@@ -51,7 +51,7 @@ func TestTheNewestTokenIsInherited(t *testing.T) {
 		"in another order":                                      {map[string]string{"a": "new", "b": "old"}, false, "new"},
 		"the object's Secret has the newest":                    {map[string]string{"a": "old", "c": "new"}, false, "new"},
 		"the object's Secret has an older one":                  {map[string]string{"a": "new", "c": "old"}, true, "new"},
-		"the newest stands nowhere":                             {map[string]string{"c": "old"}, true, "old"},
+		"the newest stands nowhere":                             {map[string]string{"c": "old"}, false, "old"},
 		"no token on record stands anywhere":                    {map[string]string{"a": "unknown", "b": "unknown"}, false, ""},
 		"the object's Secret was edited: another token is made": {map[string]string{"a": "new", "c": "unknown"}, false, "unknown"},
 	} {
@@ -79,8 +79,8 @@ func TestTheNewestTokenIsInherited(t *testing.T) {
 			if err := d.findSecret(t.Context(), object, s); err != nil {
 				t.Fatal(err)
 			}
-			if got := s.behind(); got != c.behind {
-				t.Errorf("behind: %t", got)
+			if got, err := d.behind(t.Context(), object, s); err != nil || got != c.behind {
+				t.Errorf("behind: %t, %v", got, err)
 			}
 			if err := d.inherit(t.Context(), object, s); err != nil {
 				t.Fatal(err)

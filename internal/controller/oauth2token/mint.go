@@ -27,7 +27,11 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 	if err != nil {
 		return err
 	}
-	if !s.behind() && r.minter.needed(object, s, ring) == "" {
+	behind, err := r.delivery.behind(ctx, object, s)
+	if err != nil {
+		return err
+	}
+	if !behind && r.minter.needed(object, s, ring) == "" {
 		r.minter.dropCommitted(object, s)
 		return r.publish(ctx, object, s)
 	}

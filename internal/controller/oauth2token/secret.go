@@ -118,10 +118,19 @@ func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 	return err
 }
 
-// behind reports whether another token on record is newer than the one in the Secret. It was on its
-// way there, or it is in a Secret under a former name, and the Secret could not be deleted when its
-// object got another name.
-func (s *state) behind() bool {
+// behind reports whether a newer token than the one in the Secret may be in a Secret under a former
+// name: the Secret could not be deleted when its object got that name, and has it again.
+func (d delivery) behind(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) (bool, error) {
+	if !s.hasOlder() {
+		return false, nil
+	}
+	former, _, err := d.target(object).Former(ctx)
+	return len(former) > 0, err
+}
+
+// hasOlder reports whether a token on record is newer than the one in the Secret. Mostly it is on
+// its way there.
+func (s *state) hasOlder() bool {
 	held, found := s.record.Find(s.value)
 	isNewer := func(t oauth2.MintedToken) bool { return t.IssuedAt.After(held.IssuedAt) }
 	return found && slices.ContainsFunc(s.record.Tokens, isNewer)
@@ -130,7 +139,7 @@ func (s *state) behind() bool {
 // inherit takes the newest token of the Secrets under former names, if there is no Secret or it has
 // an older one: readers hold the newest.
 func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	if s.secret != nil && !s.behind() {
+	if s.secret != nil && !s.hasOlder() {
 		return nil
 	}
 	newest, _ := s.record.Find(s.value)
