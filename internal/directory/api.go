@@ -33,7 +33,9 @@ type api struct {
 	core      rest.Interface
 	hallpass  rest.Interface
 	reviews   rest.Interface
-	contact   *contact
+	// revocations creates TokenRevocations.
+	revocations creator
+	contact     *contact
 }
 
 func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api, error) {
@@ -57,10 +59,10 @@ func connect(config *rest.Config, namespace string, clock *apiclock.Clock) (api,
 	if err := errors.Join(coreErr, hallpassErr, reviewsErr); err != nil {
 		return api{}, fmt.Errorf("connect to the API server: %w", err)
 	}
-	return api{namespace, core, hallpass, reviews, contact}, nil
+	return api{namespace, core, hallpass, reviews, newCreator(hallpass, namespace, resourceRevocations), contact}, nil
 }
 
-func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (rest.Interface, error) {
+func client(config *rest.Config, codecs runtime.NegotiatedSerializer, path string, version schema.GroupVersion) (*rest.RESTClient, error) {
 	config = rest.CopyConfig(config)
 	config.APIPath, config.GroupVersion, config.NegotiatedSerializer = path, &version, codecs
 	// live look-ups have a budget of their own, before they come here

@@ -17,11 +17,11 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// The serializers of Kubernetes read the JSON of an event of a watch four times: for the kind of
-// the event, its members, the kind of the object and its fields. Each login writes an object and
-// deletes it, and every replica is sent both events, so that this is most of what an event costs.
-// customCodecs reads what has the form in which the API server writes it once, with the same
-// result. All else is left to the serializers.
+// The serializers of Kubernetes read the JSON of an event of a watch six times: twice for its end,
+// and for the kind of the event, its members, the kind of the object and its fields. Each login
+// writes an object and deletes it, and every replica is sent both events, so that this is most of
+// what an event costs. customCodecs validates what has the form in which the API server writes it,
+// and reads it once, with the same result. All else is left to the serializers.
 
 // customCodecs are the serializers of custom resources.
 type customCodecs struct{ runtime.NegotiatedSerializer }
@@ -33,7 +33,7 @@ func (c customCodecs) SupportedMediaTypes() []runtime.SerializerInfo {
 	for i, info := range all {
 		if info.MediaType == runtime.ContentTypeJSON && info.StreamSerializer != nil {
 			stream := *info.StreamSerializer
-			stream.Serializer = eventSerializer{stream.Serializer}
+			stream.Serializer, stream.Framer = eventSerializer{stream.Serializer}, eventFramer{stream.Framer}
 			info.Serializer, info.StreamSerializer = revocationSerializer{info.Serializer}, &stream
 		}
 		supported[i] = info
@@ -102,117 +102,181 @@ func readRedemption(data []byte) *v1alpha1.TokenRevocation {
 	if !bytes.Contains(data, []byte(`"redemption":{`)) {
 		return nil
 	}
-	var object v1alpha1.TokenRevocation
-	var expiresAt string
-	heads, spec := 0, &object.Spec
-	metadata := texts{"name": &object.Name, "namespace": &object.Namespace, "resourceVersion": &object.ResourceVersion}
-	redemption := texts{
-		"clientID": &spec.Redemption.ClientID, "namespace": &spec.Redemption.Namespace, "grantID": &spec.Redemption.GrantID,
-		"attempt": &spec.Redemption.Attempt, "expiresAt": &expiresAt,
-	}
-	known := eachMember(data, func(name, value []byte) bool {
-		switch string(name) {
-		case "apiVersion", "kind": // they were compared, unless they are there twice
-			heads++
-			return heads <= 2
-		case "metadata":
-			return object.Name == "" && eachMember(value, func(name, value []byte) bool { return metadata[string(name)] == nil || metadata.set(name, value) })
-		case "spec":
-			return spec.Version == 0 && eachMember(value, func(name, value []byte) bool {
-				switch string(name) {
-				case "version":
-					return setNumber(&spec.Version, value)
-				case "minReader":
-					return setNumber(&spec.MinReader, value)
-				case "redemption":
-					return eachMember(value, redemption.set)
-				}
-				return false
-			})
-		}
-		return false
-	})
-	at, err := time.Parse(time.RFC3339, expiresAt)
-	if !known || err != nil {
+	var r redemption
+	read := eachMember(data, r.member)
+	at, err := time.Parse(time.RFC3339, r.expiresAt)
+	if read != len(data) || err != nil {
 		return nil
 	}
-	spec.Redemption.ExpiresAt = new(metav1.NewTime(at.Local())) //nolint:gosmopolitan // as metav1.Time reads it
-	return &object
+	r.object.Spec.Redemption.ExpiresAt = new(metav1.NewTime(at.Local())) //nolint:gosmopolitan // as metav1.Time reads it
+	return &r.object
 }
 
-// texts are the members of an object that are strings.
-type texts map[string]*string
-
-// set sets a member that is there once, and is a string without escapes and of ASCII alone.
-func (t texts) set(name, value []byte) bool {
-	to := t[string(name)]
-	if to == nil || *to != "" || len(value) < 2 || value[0] != '"' {
-		return false
-	}
-	value = value[1 : len(value)-1]
-	if bytes.ContainsFunc(value, func(r rune) bool { return r == '\\' || r < ' ' || r > '~' }) {
-		return false
-	}
-	*to = string(value)
-	return true
+// redemption is a TokenRevocation with a redemption, as far as it is read. Its methods read one
+// member each from the beginning of a text, and return how long the value is. They return 0 for a
+// member that is not known or there twice.
+type redemption struct {
+	object    v1alpha1.TokenRevocation
+	heads     int
+	expiresAt string
 }
 
-func setNumber(to *int32, value []byte) bool {
-	n, err := strconv.ParseInt(string(value), 10, 32)
-	set := err == nil && *to == 0
+func (r *redemption) member(name, rest []byte) int {
+	switch string(name) {
+	case "apiVersion", "kind": // they were compared, unless they are there twice
+		if r.heads++; r.heads <= 2 {
+			return valueEnd(rest)
+		}
+	case "metadata":
+		if r.object.Name == "" {
+			return eachMember(rest, r.metadata)
+		}
+	case "spec":
+		if r.object.Spec.Version == 0 {
+			return eachMember(rest, r.spec)
+		}
+	}
+	return 0
+}
+
+func (r *redemption) metadata(name, rest []byte) int {
+	switch string(name) {
+	case "name":
+		return setText(&r.object.Name, rest)
+	case "namespace":
+		return setText(&r.object.Namespace, rest)
+	case "resourceVersion":
+		return setText(&r.object.ResourceVersion, rest)
+	}
+	return valueEnd(rest)
+}
+
+func (r *redemption) spec(name, rest []byte) int {
+	switch string(name) {
+	case "version":
+		return setNumber(&r.object.Spec.Version, rest)
+	case "minReader":
+		return setNumber(&r.object.Spec.MinReader, rest)
+	case "redemption":
+		return eachMember(rest, r.redeemed)
+	}
+	return 0
+}
+
+func (r *redemption) redeemed(name, rest []byte) int {
+	to := &r.object.Spec.Redemption
+	switch string(name) {
+	case "clientID":
+		return setText(&to.ClientID, rest)
+	case "namespace":
+		return setText(&to.Namespace, rest)
+	case "grantID":
+		return setText(&to.GrantID, rest)
+	case "attempt":
+		return setText(&to.Attempt, rest)
+	case "expiresAt":
+		return setText(&r.expiresAt, rest)
+	}
+	return 0
+}
+
+// setText sets a text that was not set before to the string at the beginning of rest, and returns
+// its length. The result is 0 if there is none, or it has escapes or letters beyond ASCII.
+func setText(to *string, rest []byte) int {
+	if *to != "" || len(rest) == 0 || rest[0] != '"' {
+		return 0
+	}
+	for i, c := range rest[1:] {
+		switch {
+		case c == '"':
+			*to = string(rest[1 : i+1])
+			return i + 2
+		case c == '\\' || c < ' ' || c > '~':
+			return 0
+		}
+	}
+	return 0
+}
+
+// setNumber sets a number that was not set before to that at the beginning of rest, and returns its
+// length, or 0.
+func setNumber(to *int32, rest []byte) int {
+	end := valueEnd(rest)
+	n, err := strconv.ParseInt(string(rest[:end]), 10, 32)
+	if err != nil || *to != 0 {
+		return 0
+	}
 	*to = int32(n)
-	return set
+	return end
 }
 
-// eachMember calls visit for each member of an object until it returns false. The object is valid
-// JSON without white space, or the result is false.
-func eachMember(object []byte, visit func(name, value []byte) bool) bool {
-	if len(object) < 2 || object[0] != '{' {
-		return false
+// eachMember calls visit for each member of the object at the beginning of a text, which is valid
+// JSON without white space: with the name and the text from the value on. visit returns the length
+// of the value, so that nothing is read twice. eachMember returns the length of the object, or 0 if
+// visit returned 0 or the text begins with something else.
+func eachMember(text []byte, visit func(name, rest []byte) int) int {
+	if len(text) == 0 || text[0] != '{' {
+		return 0
 	}
 	for i := 1; ; i++ {
-		end := i + valueEnd(object[i:])
-		if end >= len(object) || object[i] != '"' || object[end] != ':' {
-			return false
+		end := i + valueEnd(text[i:])
+		if end >= len(text) || text[i] != '"' || text[end] != ':' {
+			return 0
 		}
-		name, from := object[i+1:end-1], end+1
-		if i = from + valueEnd(object[from:]); i == from || i >= len(object) {
-			return false
+		length := visit(text[i+1:end-1], text[end+1:])
+		if i = end + 1 + length; length == 0 || i >= len(text) {
+			return 0
 		}
-		if !visit(name, object[from:i]) {
-			return false
-		}
-		switch object[i] {
+		switch text[i] {
 		case '}':
-			return i == len(object)-1
+			return i + 1
 		case ',':
 		default:
-			return false
+			return 0
 		}
 	}
 }
 
 // valueEnd is the length of the value at the beginning of valid JSON without white space.
 func valueEnd(text []byte) int {
-	depth, inText := 0, false
+	depth := 0
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case inText && c == '\\':
-			i++
-		case c == '"':
-			if inText = !inText; !inText && depth == 0 {
+		switch text[i] {
+		case '"':
+			if i += stringEnd(text[i:]) - 1; depth == 0 {
 				return i + 1
 			}
-		case inText:
-		case c == '{', c == '[':
+		case '{', '[':
 			depth++
-		case depth == 0 && (c == ',' || c == '}' || c == ']' || c == ':'):
-			return i
-		case c == '}', c == ']':
+		case ',', ':':
+			if depth == 0 {
+				return i
+			}
+		case '}', ']':
+			if depth == 0 {
+				return i
+			}
 			if depth--; depth == 0 {
 				return i + 1
 			}
 		}
+	}
+	return len(text)
+}
+
+// stringEnd is the length of the string at the beginning. Most of an object are strings, in which
+// IndexByte finds the end faster than a loop does.
+func stringEnd(text []byte) int {
+	for i := 1; i < len(text); i++ {
+		to := bytes.IndexByte(text[i:], '"')
+		if to < 0 {
+			break
+		}
+		escaped := bytes.IndexByte(text[i:i+to], '\\')
+		if escaped < 0 {
+			return i + to + 1
+		}
+		i += escaped + 1 // and the loop skips what is escaped
 	}
 	return len(text)
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,10 +120,22 @@ func TestEventsAreReadAsClientGoReadsThem(t *testing.T) {
 		"a number for a text":    {strings.Replace(redeemedEvent, `"shop.web"`, "7", 1), 0},
 		"an object that is none": {`{"type":"ADDED","object":[{}]}`, 0},
 		"an event that is cut":   {redeemedEvent[:400], 0},
+		"no valid JSON":          {strings.Replace(redeemedEvent, `"generation":1`, `"generation":01`, 1), 0},
+		"a value on two lines":   {strings.Replace(redeemedEvent, `,"spec"`, "\n,\n\"spec\"", 1), 1},
+		"an event of 64 KiB":     {strings.Replace(redeemedEvent, `"manager":"`, `"manager":"`+strings.Repeat("m", 64<<10), 1), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := bothWays(t, []byte(c.stream)); len(got) != c.events {
-				t.Errorf("%d events, want %d", len(got), c.events)
+			for _, stream := range []string{c.stream, c.stream + "\n", redeemedEvent + "\n" + c.stream + "\n" + redeemedEvent + "\n"} {
+				want := c.events
+				if strings.HasPrefix(stream, redeemedEvent+"\n"+c.stream) {
+					want++
+					if c.events > 0 { // and what comes after it can be read
+						want++
+					}
+				}
+				if got := bothWays(t, []byte(stream)); len(got) != want {
+					t.Errorf("%d events of %q, want %d", len(got), stream, want)
+				}
 			}
 		})
 	}
@@ -130,6 +143,7 @@ func TestEventsAreReadAsClientGoReadsThem(t *testing.T) {
 
 func FuzzEvents(f *testing.F) {
 	f.Add([]byte(redeemedEvent))
+	f.Add([]byte(redeemedEvent + "\n" + redeemedEvent + "\n{}\n"))
 	f.Add([]byte(`{"type":"ADDED","object":{"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1","spec":{"batch":{"tokens":"AAAA"}}}}`))
 	f.Add([]byte(`{"type":"BOOKMARK","object":{"kind":"OAuth2Client","apiVersion":"hallpass.dev/v1alpha1"}}{"type":""`))
 	f.Fuzz(func(t *testing.T, stream []byte) { bothWays(t, stream) })
@@ -141,6 +155,15 @@ func TestARedemptionIsReadAtOnce(t *testing.T) {
 	_, object, found := splitEvent([]byte(redeemedEvent))
 	if read := readRedemption(object); !found || read == nil || read.ResourceVersion != "4711" || read.Spec.Redemption.GrantID != "g" {
 		t.Errorf("%t, %+v", found, read)
+	}
+	// whatever parts it arrives in, and the reader of client-go, which is not there, is not used
+	events := eventFramer{}.NewFrameReader(io.NopCloser(iotest.OneByteReader(strings.NewReader(redeemedEvent + "\n" + redeemedEvent + redeemedEvent + "\n"))))
+	for range 3 {
+		event := make([]byte, 2*len(redeemedEvent))
+		n, err := events.Read(event)
+		if string(event[:n]) != redeemedEvent || err != nil {
+			t.Errorf("%s, %v", event[:n], err)
+		}
 	}
 	for cut := range object {
 		if read := readRedemption(object[:cut]); read != nil {
@@ -172,6 +195,21 @@ func TestARedemptionIsWrittenAsItsKind(t *testing.T) {
 	}
 }
 
+// TestAnEventIsReadBeforeMoreArrives: an API server is silent after an event until the next one,
+// and need not end its line.
+func TestAnEventIsReadBeforeMoreArrives(t *testing.T) {
+	from, to := io.Pipe()
+	defer func() { _ = to.Close() }()
+	events := eventFramer{}.NewFrameReader(from)
+	for range 2 {
+		go func() { _, _ = to.Write([]byte(redeemedEvent)) }()
+		event := make([]byte, 2*len(redeemedEvent))
+		if n, err := events.Read(event); string(event[:n]) != redeemedEvent || err != nil {
+			t.Errorf("%s, %v", event[:n], err)
+		}
+	}
+}
+
 func BenchmarkReadARedemption(b *testing.B) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -181,7 +219,7 @@ func BenchmarkReadARedemption(b *testing.B) {
 	for name, codecs := range map[string]runtime.NegotiatedSerializer{"client-go": plain, "here": customCodecs{plain}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
-			stream := []byte(strings.Repeat(redeemedEvent, b.N))
+			stream := []byte(strings.Repeat(redeemedEvent+"\n", b.N))
 			b.ResetTimer()
 			if read, _ := readWith(b, codecs, stream); len(read) != b.N {
 				b.Fatalf("%d events of %d", len(read), b.N)

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
@@ -42,20 +41,32 @@ func (d *Directory) Redeem(ctx context.Context, r revocation.Redemption) (first 
 	}
 	ctx, cancel := context.WithTimeout(ctx, redeemTimeout)
 	defer cancel()
-	for try := 1; ; try++ {
+	for tries := 0; ; {
 		err = d.api.redeem(ctx, name, r)
+		var wait time.Duration
+		tries, wait = nextTry(err, tries)
 		switch {
 		case err == nil:
 			return true, nil
 		case errors.Is(err, errRedeemedOtherwise):
 			return false, nil
-		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), try == redeemTries, !pause(ctx, redeemBackoff<<try):
+		case apierrors.IsForbidden(err), apierrors.IsInvalid(err), tries == redeemTries, !pause(ctx, wait):
 			// one that was created without an answer is counted when the watch brings
 			// it
 			live.Remove(name)
 			return false, fmt.Errorf("%w: %w", errNotRedeemed(), err)
 		}
 	}
+}
+
+// nextTry returns how many tries have failed after an error, and how long the next one waits. If
+// the API server says when to come again, that is when it has room: such an answer is no try, and
+// redeemTimeout bounds their number.
+func nextTry(err error, tries int) (failed int, wait time.Duration) {
+	if seconds, _ := apierrors.SuggestsClientDelay(err); seconds > 0 {
+		return tries, time.Duration(seconds) * time.Second
+	}
+	return tries + 1, redeemBackoff << (tries + 1)
 }
 
 func errNotRedeemed() error {
@@ -68,8 +79,7 @@ func errNotRedeemed() error {
 // redeem creates the TokenRevocation of a redemption. If there is one already, nil means that the
 // same attempt created it.
 func (a api) redeem(ctx context.Context, name string, r revocation.Redemption) error {
-	err := a.hallpass.Post().Namespace(a.namespace).Resource(resourceRevocations).
-		SetHeader("Content-Type", runtime.ContentTypeJSON).Body(bodyOf(a.namespace, name, r)).Do(ctx).Error()
+	err := a.revocations.create(ctx, bodyOf(a.namespace, name, r))
 	if !apierrors.IsAlreadyExists(err) {
 		return err //nolint:wrapcheck // the caller knows what it is about
 	}
