@@ -156,7 +156,7 @@ func TestARedemptionIsReadAtOnce(t *testing.T) {
 	if read := readRedemption(object); !found || read == nil || read.ResourceVersion != "4711" || read.Spec.Redemption.GrantID != "g" {
 		t.Errorf("%t, %+v", found, read)
 	}
-	// whatever parts it arrives in, and the reader of client-go, which is not there, is not used
+	// in whatever parts it arrives, without the reader of client-go
 	events := eventFramer{}.NewFrameReader(io.NopCloser(iotest.OneByteReader(strings.NewReader(redeemedEvent + "\n" + redeemedEvent + redeemedEvent + "\n"))))
 	for range 3 {
 		event := make([]byte, 2*len(redeemedEvent))

@@ -20,7 +20,7 @@ type response struct {
 	code       int
 	retryAfter string
 	body       string
-	// cut says that the connection breaks within the body.
+	// cut breaks the connection within the body.
 	cut bool
 }
 

@@ -59,9 +59,9 @@ func (d *Directory) Redeem(ctx context.Context, r revocation.Redemption) (first 
 	}
 }
 
-// nextTry returns how many tries have failed after an error, and how long the next one waits. If
-// the API server says when to come again, that is when it has room: such an answer is no try, and
-// redeemTimeout bounds their number.
+// nextTry returns how many tries have failed after an error, and how long the next one waits. An
+// answer with a Retry-After is no failed try, because the API server is there: redeemTimeout bounds
+// the number of those.
 func nextTry(err error, tries int) (failed int, wait time.Duration) {
 	if seconds, _ := apierrors.SuggestsClientDelay(err); seconds > 0 {
 		return tries, time.Duration(seconds) * time.Second
