@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	kubejson "k8s.io/apimachinery/pkg/runtime/serializer/json"
 	"k8s.io/apimachinery/pkg/runtime/serializer/streaming"
 	"k8s.io/apimachinery/pkg/watch"
 	restwatch "k8s.io/client-go/rest/watch"
@@ -207,6 +208,11 @@ func TestAnEventIsReadBeforeMoreArrives(t *testing.T) {
 		if n, err := events.Read(event); string(event[:n]) != redeemedEvent || err != nil {
 			t.Errorf("%s, %v", event[:n], err)
 		}
+	}
+	events = eventFramer{kubejson.Framer}.NewFrameReader(from)
+	go func() { _, _ = to.Write([]byte(`{"type":"ADDED` + "\n")) }()
+	if n, err := events.Read(make([]byte, 64)); err == nil {
+		t.Errorf("%d bytes of a text without an end are an event", n)
 	}
 }
 

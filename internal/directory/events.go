@@ -82,6 +82,8 @@ func (n *nesting) end(part []byte) (end int, complete bool) {
 		switch {
 		case n.escaped:
 			n.escaped = false
+		case n.inText && c < ' ': // no JSON; more that arrives does not mend it
+			return i + 1, true
 		case n.inText:
 			n.escaped = c == '\\'
 			n.inText = c != '"'
