@@ -28,7 +28,7 @@ type Places struct {
 
 	mu             sync.Mutex
 	used, borrowed int
-	// few are the holders of all places while these are few. Then nobody can be refused, and
+	// few are the holders of all places while these are few. Then no holder can be refused, and
 	// nothing is counted by holder.
 	few []occupied
 	// held has what each holder has, by its hash, and holders is the number of those that have
@@ -58,7 +58,7 @@ type occupied struct {
 const (
 	// maxIdle is how many holders are remembered that have nothing.
 	maxIdle = 256
-	// maxFew is how many places are few. The holder of one is found by looking at all.
+	// maxFew is how many places are few. A search for a holder reads all of them.
 	maxFew = 16
 )
 
@@ -66,7 +66,8 @@ const (
 func NewPlaces(limit, lent, share int) *Places {
 	return &Places{
 		limit: limit, lent: lent, share: share, seed: maphash.MakeSeed(), held: map[uint64]holding{}, networks: map[uint64]int{},
-		few: make([]occupied, 0, max(0, min(maxFew, lent, limit))), // all of which may be borrowed
+		// all of which may be borrowed
+		few: make([]occupied, 0, max(0, min(maxFew, lent, limit))),
 	}
 }
 
