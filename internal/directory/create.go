@@ -85,7 +85,7 @@ func (c creator) refusal(response *http.Response) error {
 	var status metav1.Status
 	if json.Unmarshal(body, &status) != nil || status.Kind != "Status" || status.Status != metav1.StatusFailure {
 		text := strings.TrimSpace(string(body[:min(len(body), maxRefusalText)]))
-		return apierrors.NewGenericServerResponse(response.StatusCode, http.MethodPost, c.resource, "", text, int(retryAfter), true)
+		return apierrors.NewGenericServerResponse(response.StatusCode, http.MethodPost, c.resource, "", text, int(retryAfter), true) //nolint:wrapcheck // it is made here
 	}
 	if status.Details == nil {
 		status.Details = &metav1.StatusDetails{}

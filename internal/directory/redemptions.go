@@ -81,7 +81,7 @@ func errNotRedeemed() error {
 func (a api) redeem(ctx context.Context, name string, r revocation.Redemption) error {
 	err := a.revocations.create(ctx, bodyOf(a.namespace, name, r))
 	if !apierrors.IsAlreadyExists(err) {
-		return err //nolint:wrapcheck // the caller knows what it is about
+		return err
 	}
 	var there v1alpha1.TokenRevocation
 	if err := a.hallpass.Get().Namespace(a.namespace).Resource(resourceRevocations).Name(name).Do(ctx).Into(&there); err != nil {

@@ -170,7 +170,8 @@ func DecodeIssuer(data map[string][]byte) (oauth2.TrustedIssuer, error) {
 
 func (w wireIssuer) issuer() (oauth2.TrustedIssuer, error) {
 	t := oauth2.TrustedIssuer{
-		Name: w.Name, UID: w.UID, Issuer: w.Issuer, Keys: oauth2.IssuerKeys{FetchedAt: w.FetchedAt, Until: w.KeysUntil}, Algorithms: w.Algorithms, Audiences: w.Audiences,
+		Name: w.Name, UID: w.UID, Issuer: w.Issuer,
+		Keys: oauth2.IssuerKeys{FetchedAt: w.FetchedAt, Until: w.KeysUntil}, Algorithms: w.Algorithms, Audiences: w.Audiences,
 		MaxLife: time.Duration(w.MaxSeconds) * time.Second, Once: w.Once,
 		Login: w.Login.login(), DisplayName: w.DisplayName, CABundle: w.CABundle, AllowedCIDRs: w.AllowedCIDRs,
 	}

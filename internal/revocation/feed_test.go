@@ -7,9 +7,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"testing"
 	"time"
-	"unsafe"
 )
 
 func numbered(n int, end time.Time) Entry {
@@ -49,7 +49,7 @@ func FuzzParseFeedCursor(f *testing.F) {
 // A client that revokes one token in each batch fills the order of arrival with batches. They count
 // beside their tokens.
 func TestTheOrderOfArrivalIsBoundedInBytes(t *testing.T) {
-	const entryBytes = int(unsafe.Sizeof(Entry{}))
+	entryBytes, batchBytes := int(reflect.TypeFor[Entry]().Size()), int(reflect.TypeFor[arrival]().Size())
 	for name, each := range map[string]int{"batches of one": 1, "batches of ten": 10, "full batches": MaxBatch} {
 		t.Run(name, func(t *testing.T) {
 			var a arrivals
@@ -58,7 +58,7 @@ func TestTheOrderOfArrivalIsBoundedInBytes(t *testing.T) {
 				version++
 				a.note(version, make([]Entry, each, 2*each))
 			}
-			bytes, tokens := cap(a.batches)*int(unsafe.Sizeof(arrival{})), 0
+			bytes, tokens := cap(a.batches)*batchBytes, 0
 			for _, batch := range a.batches {
 				bytes, tokens = bytes+cap(batch.tokens)*entryBytes, tokens+len(batch.tokens)
 			}

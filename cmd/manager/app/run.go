@@ -181,8 +181,8 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, informers *packed.Inf
 		records,
 		&oauth2client.Reconciler{
 			Client: c, Live: live, Declared: declared, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader,
-			Installation: oauth2client.Installation{Issuer: o.Issuer, LoginURL: o.LoginURL, CABundle: bundle}, RegistryNamespace: o.RegistryNamespace, Usage: ledger, Waiting: clients,
-			Informers: informers, Audit: o.Log,
+			Installation:      oauth2client.Installation{Issuer: o.Issuer, LoginURL: o.LoginURL, CABundle: bundle},
+			RegistryNamespace: o.RegistryNamespace, Usage: ledger, Waiting: clients, Informers: informers, Audit: o.Log,
 		},
 		oauth2token.New(oauth2token.Config{
 			Client: c, Live: live, Secrets: secrets, Policy: policies, Recorder: recorder, Clock: now, Random: rand.Reader, Audit: o.Log,

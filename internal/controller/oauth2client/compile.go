@@ -30,7 +30,10 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 		Name:      c.Name,
 		Suspended: c.Spec.State == v1alpha1.ClientSuspended,
 		Refused:   !s.ceilings.AllowMethod(string(methodName(c))) || grantTypeRefused(c, s) != nil,
-		Tokens:    oauth2.TokenForm{Lifetime: s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)), Algorithm: jws.Algorithm(c.Spec.TokenSigningAlgorithm)},
+		Tokens: oauth2.TokenForm{
+			Lifetime:  s.ceilings.Lifetime(c.Spec.TokenLifetime.Or(oauth2.DefaultTokenLifetime)),
+			Algorithm: jws.Algorithm(c.Spec.TokenSigningAlgorithm),
+		},
 	}
 	// the API server has refused the names that are not known
 	compiled.GrantTypes, _ = oauth2.GrantTypesOf(policy.Texts(c.Spec.GrantTypes))

@@ -93,7 +93,8 @@ func scopes() []string { return []string{"read", "write"} }
 func (c Client) Registration() registration.Registration {
 	registered := oauth2.Client{
 		ID: c.ID, UID: c.UID, Namespace: c.Namespace, Name: c.Name,
-		Credentials: oauth2.Credentials{Verifiers: c.verifiers, Federated: c.federated}, Scopes: scopes(), Tokens: oauth2.TokenForm{Lifetime: oauth2.DefaultTokenLifetime},
+		Credentials: oauth2.Credentials{Verifiers: c.verifiers, Federated: c.federated}, Scopes: scopes(),
+		Tokens: oauth2.TokenForm{Lifetime: oauth2.DefaultTokenLifetime},
 	}
 	if c.exchanges {
 		registered.GrantTypes = oauth2.ClientCredentials | oauth2.TokenExchange

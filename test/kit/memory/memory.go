@@ -88,7 +88,10 @@ func (s *Server) Register(name string, scopes ...string) string {
 	s.secrets[id] = secret.Value.Reveal()
 	s.directory.set(id, oauth2.Record{
 		Client: &oauth2.Client{
-			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes, Tokens: oauth2.TokenForm{Lifetime: time.Hour, Claims: []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}}},
+			ID: id, UID: UID(id), Namespace: Namespace, Name: name, Scopes: scopes,
+			Tokens: oauth2.TokenForm{
+				Lifetime: time.Hour, Claims: []oauth2.Claim{{Name: "team", Value: "blue"}, {Name: "regions", Values: []string{"eu", "us"}}},
+			},
 			Credentials: oauth2.Credentials{Verifiers: []oauth2.Verifier{{ID: secret.ID, Digest: oauth2.DigestSecret(UID(id), secret.Value), CreatedAt: time.Now()}}},
 		},
 		Owner: &oauth2.Owner{UID: UID(id)},
