@@ -101,11 +101,11 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a first secret whose registration was refused is not tried again", []string{refused}, []edit{
 		{client + "do.go", "if err := errors.Join(unwritten, unpublished); err != nil {", "if unwritten == nil {\n\t\tr.memory.proposals.Drop(c.UID)\n\t}\n\tif err := errors.Join(unwritten, unpublished); err != nil {"},
 	}, ""},
-	{"a read writes the key of generations, and does not report that the write was refused", []string{statusLies}, []edit{
+	{"a read writes the key of generations, and does not report that the write was refused", nil, []edit{
 		{client + "generations.go", "text, there := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif !there {", "text := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif false {"},
 		{client + "generations.go", "key, err := g.keys.read(ctx)", "key, err := g.keys.ensure(ctx)"},
 		{client + "status.go", "v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, \"read the client\"), Passing: true}\n\tif v.Trouble == nil {", "v := status.Verdict{Trouble: output.Failure(failure, c.Status.Conditions, \"read the client\"), Passing: true}\n\tif true {"},
-	}, ""},
+	}, client + "TestALookMakesNoGenerationKey"},
 	{"a replaced secret ends before its overlap is over", []string{tooShort}, []edit{
 		{pure + "secrets.go", "end := now.Latest.Add(p.Overlap)", "end := now.Latest.Add(p.Overlap / 2)"},
 	}, ""},
@@ -209,7 +209,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "trustedissuer/fetches.go", "f.failed = nil\n", "if f.failed = nil; err != nil {\n\t\tf.keys = \"\"\n\t}\n"},
 	}, controllers + "trustedissuer/TestAnIssuerThatIsAwayIsAskedLessAndLess"},
 	{"keys of an issuer are used for longer than their age", nil, []edit{
-		{controllers + "trustedissuer/status.go", "!s.now.Before(s.issuer.KeysUntil)", "false"},
+		{controllers + "trustedissuer/status.go", "!s.now.Before(s.issuer.Keys.Until)", "false"},
 	}, controllers + "trustedissuer/TestKeysAreUsedForTheirAge"},
 	{"beyond a limit the newest objects stay", nil, []edit{
 		{controllers + "policy/places.go", "cmp.Or(created.Compare(than.Time), ", "cmp.Or(-created.Compare(than.Time), "},
