@@ -106,15 +106,15 @@ func (a *arrivals) note(version uint64, tokens []Entry) {
 	// a part of a merged batch is in a list with room for more
 	added := arrival{version, slices.Clone(tokens)}
 	a.batches, a.weight = append(a.batches, added), a.weight+added.weight()
+	if a.weight <= feedLog {
+		return
+	}
 	drop := 0
-	for a.weight > feedLog {
+	for ; a.weight > feedLog-feedLog/8; drop++ { // many at once, because all others are moved
 		a.floor = a.batches[drop].version
 		a.weight -= a.batches[drop].weight()
-		drop++
 	}
-	if drop > 0 {
-		a.batches = slices.Delete(a.batches, 0, drop)
-	}
+	a.batches = slices.Delete(a.batches, 0, drop)
 }
 
 // resume begins at a version whose batches are not known one by one.
