@@ -62,17 +62,25 @@ func newBearerWorld(t *testing.T) *bearerWorld {
 // rotate gives the client another key, in the place of the one before.
 func (w *bearerWorld) rotate(t *testing.T) {
 	t.Helper()
+	w.keyFile = authenticateByKey(t, w.hallpass, w.client, 10*time.Minute)
+}
+
+// authenticateByKey gives a client a key in the place of its secret, and returns the file of the
+// private one. Its assertions are the grant.
+func authenticateByKey(t *testing.T, hallpass *memory.Server, client string, maxLife time.Duration) (keyFile string) {
+	t.Helper()
 	private, err := rsa.GenerateKey(rand.Reader, jws.MinRSABits)
 	must(t, err)
-	w.keyFile = filepath.Join(t.TempDir(), "key.pem")
+	keyFile = filepath.Join(t.TempDir(), "key.pem")
 	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)}
-	must(t, os.WriteFile(w.keyFile, pem.EncodeToMemory(block), 0o600))
+	must(t, os.WriteFile(keyFile, pem.EncodeToMemory(block), 0o600))
 	keys, err := jws.PackKeys(jws.PublicKey{ID: "2026", Algorithm: jws.RS256, Key: private.Public()})
 	must(t, err)
-	w.hallpass.Change(w.client, func(c *oauth2.Client) {
-		c.Credentials = oauth2.Credentials{KeysOnly: true, Keys: keys, MaxAssertionLife: 10 * time.Minute}
+	hallpass.Change(client, func(c *oauth2.Client) {
+		c.Credentials = oauth2.Credentials{KeysOnly: true, Keys: keys, MaxAssertionLife: maxLife}
 		c.GrantTypes = oauth2.JWTBearer
 	})
+	return keyFile
 }
 
 // scraper is a running program that scrapes once for each line.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/test/kit/memory"
 	"github.com/hallpass-dev/hallpass/test/kit/world"
 )
@@ -30,10 +31,14 @@ func buildCollector(t *testing.T) (program string) {
 	return program
 }
 
-// startCollector starts it with a documented configuration. It serves no metrics of its own.
-func startCollector(t *testing.T, program, config string) *output {
+// startCollector starts it with documented configurations. It serves no metrics of its own.
+func startCollector(t *testing.T, program string, configs ...string) *output {
 	t.Helper()
-	return runWith(t, nil, program, "--config="+config, "--set=service.telemetry.metrics.level=none")
+	arguments := []string{"--set=service.telemetry.metrics.level=none"}
+	for _, config := range configs {
+		arguments = append(arguments, "--config="+config)
+	}
+	return runWith(t, nil, program, arguments...)
 }
 
 // sendSpan sends a span to a collector and returns the status; zero if there is no answer.
@@ -58,6 +63,7 @@ func sendSpan(t *testing.T, client *http.Client, url, token, name string) int {
 
 // A collector sends the spans of an application to another one with tokens. None is lost over
 // rotations of the secret and of the signing keys, and none arrives after the client was suspended.
+// Another one, which has a key and no secret, sends its assertions as the grant.
 //
 // The collector takes longer to build than other tests take.
 func TestOpenTelemetryCollectorsUseTokens(t *testing.T) {
@@ -80,9 +86,12 @@ func TestOpenTelemetryCollectorsUseTokens(t *testing.T) {
 	gateway := startCollector(t, program, configure(t, "opentelemetry/gateway.yaml",
 		append(theirs, "0.0.0.0:4318", gatewayAddress, "/etc/collector/tls.crt", certFile, "/etc/collector/tls.key", keyFile)...))
 	secret := mounted(t, hallpass, issuer, caFile, agent)
-	agentPrinted := startCollector(t, program, configure(t, "opentelemetry/agent.yaml",
-		append(theirs, "127.0.0.1:4318", agentAddress, "https://collector.monitoring.svc:4318", "https://"+gatewayAddress, "/etc/collector/ca.crt", gatewayCA,
-			"/etc/oauth2/client", filepath.Join(secret, "client"), "expiry_buffer: 1m", "expiry_buffer: 2s")...))
+	agentAt := func(address string) (config string) {
+		return configure(t, "opentelemetry/agent.yaml",
+			append(theirs, "127.0.0.1:4318", address, "https://collector.monitoring.svc:4318", "https://"+gatewayAddress, "/etc/collector/ca.crt", gatewayCA,
+				"/etc/oauth2/client", filepath.Join(secret, "client"), "expiry_buffer: 1m", "expiry_buffer: 2s")...)
+	}
+	agentPrinted := startCollector(t, program, agentAt(agentAddress))
 
 	sent := 0
 	send := func() {
@@ -126,6 +135,17 @@ func TestOpenTelemetryCollectorsUseTokens(t *testing.T) {
 	if strings.Contains(gateway.String(), "refused.") {
 		t.Error("a span that was refused arrived")
 	}
+	keyed, keyedAddress := registerFor(hallpass, "keyed", resource), world.FreeAddress(t)
+	signingKey := authenticateByKey(t, hallpass, keyed, oauth2.MaxGrantLife)
+	startCollector(t, program, agentAt(keyedAddress), configure(t, "opentelemetry/jwt-bearer.yaml",
+		"https://hallpass.example.com", issuer, "monitoring.collector", keyed, "/etc/collector/key.pem", signingKey))
+	eventually(t, "a span of the collector with a key arrives", func() bool {
+		return sendSpan(t, http.DefaultClient, "http://"+keyedAddress, "", "by-key.") == http.StatusOK && strings.Contains(gateway.String(), "by-key.")
+	})
+	if tokensOf(hallpass, keyed) == 0 {
+		t.Error("the collector with a key has fetched no token")
+	}
+
 	hallpass.Suspend(agent)
 	eventually(t, "the agent of a suspended client can send no longer", func() bool {
 		send()
