@@ -15,18 +15,26 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/usage"
 )
 
-// Of two managers that made the first secret of a client at once, one may have written the
-// registration and the other the Secret.
-func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
-	theirs, err := oauth2.NewClientSecret(rand.Reader)
+// createdWithA is the record of a client whose first secret is "a".
+func createdWithA(verifiers ...oauth2.Verifier) Record {
+	r := registered(verifiers...)
+	r.Rotation.First = "a"
+	return r
+}
+
+func secretOfAnotherManager(t *testing.T) oauth2.Credential {
+	t.Helper()
+	made, err := oauth2.NewClientSecret(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := func(verifiers ...oauth2.Verifier) Record {
-		r := registered(verifiers...)
-		r.Rotation.First = "a"
-		return r
-	}
+	return made
+}
+
+// Of two managers that made the first secret of a client at once, one may have written the
+// registration and the other the Secret.
+func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
+	theirs := secretOfAnotherManager(t)
 	for name, c := range map[string]struct {
 		record Record
 		value  oauth2.Secret
@@ -34,14 +42,14 @@ func TestTheSecretOfAManagerThatWasAsQuickIsRegistered(t *testing.T) {
 		want   string
 	}{
 		"the registration has its first secret, and the Secret another one": {
-			first(of("a", 0)), theirs.Value, time.Minute, "a, " + theirs.ID + " pending until 6m0s",
+			createdWithA(of("a", 0)), theirs.Value, time.Minute, "a, " + theirs.ID + " pending until 6m0s",
 		},
 		"the registration is not there":                             {registered(), theirs.Value, time.Minute, theirs.ID + " pending until 6m0s"},
-		"they have the same one":                                    {first(of("a", 0)), oauth2.NewSecret("a"), time.Minute, "a"},
-		"somebody wrote it by hand":                                 {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, "a"},
-		"too late for another manager":                              {first(of("a", 0)), theirs.Value, PendingLife, "a"},
-		"a secret was rotated since":                                {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, "a, b"},
-		"another secret is current":                                 {first(of("b", time.Minute)), theirs.Value, 2 * time.Minute, "b"},
+		"they have the same one":                                    {createdWithA(of("a", 0)), oauth2.NewSecret("a"), time.Minute, "a"},
+		"somebody wrote it by hand":                                 {createdWithA(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, "a"},
+		"too late for another manager":                              {createdWithA(of("a", 0)), theirs.Value, PendingLife, "a"},
+		"a secret was rotated since":                                {createdWithA(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, "a, b"},
+		"another secret is current":                                 {createdWithA(of("b", time.Minute)), theirs.Value, 2 * time.Minute, "b"},
 		"the registration was not written together with the Secret": {registered(of("a", 0)), theirs.Value, time.Minute, "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,26 +172,18 @@ func TestASecretUnderAFormerNameGoesOn(t *testing.T) {
 }
 
 func TestWhichValueMayBeAFirstSecret(t *testing.T) {
-	theirs, err := oauth2.NewClientSecret(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := func(verifiers ...oauth2.Verifier) Record {
-		r := registered(verifiers...)
-		r.Rotation.First = "a"
-		return r
-	}
+	theirs := secretOfAnotherManager(t)
 	for name, c := range map[string]struct {
 		record Record
 		value  oauth2.Secret
 		later  time.Duration
 		want   bool
 	}{
-		"another manager may have made it":         {first(of("a", 0)), theirs.Value, time.Minute, true},
-		"it is not well-formed":                    {first(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, false},
-		"it is empty":                              {first(of("a", 0)), oauth2.Secret{}, time.Minute, false},
-		"too late for another manager":             {first(of("a", 0)), theirs.Value, PendingLife, false},
-		"a secret was rotated since":               {first(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, false},
+		"another manager may have made it":         {createdWithA(of("a", 0)), theirs.Value, time.Minute, true},
+		"it is not well-formed":                    {createdWithA(of("a", 0)), oauth2.NewSecret("hp_made_up"), time.Minute, false},
+		"it is empty":                              {createdWithA(of("a", 0)), oauth2.Secret{}, time.Minute, false},
+		"too late for another manager":             {createdWithA(of("a", 0)), theirs.Value, PendingLife, false},
+		"a secret was rotated since":               {createdWithA(of("a", 0), of("b", time.Minute)), theirs.Value, 2 * time.Minute, false},
 		"the record was not made with its Secret":  {registered(of("a", 0)), theirs.Value, time.Minute, false},
 		"there is no record, which Inherits knows": {registered(), theirs.Value, time.Minute, false},
 	} {
