@@ -21,7 +21,8 @@ import (
 // and for the kind of the event, its members, the kind of the object and its fields. Each login
 // writes an object and deletes it, and every replica is sent both events, so that this is most of
 // what an event costs. customCodecs validates what has the form in which the API server writes it,
-// and reads it once, with the same result. All else is left to the serializers.
+// and reads it once, with the same result, except that the metadata which nothing uses are not
+// checked for their types. All else is left to the serializers.
 
 // customCodecs are the serializers of custom resources.
 type customCodecs struct{ runtime.NegotiatedSerializer }
