@@ -21,8 +21,7 @@ import (
 // and for the kind of the event, its members, the kind of the object and its fields. Each login
 // writes an object and deletes it, and every replica is sent both events, so that this is most of
 // what an event costs. customCodecs validates what has the form in which the API server writes it,
-// and reads it once, with the same result, except that the metadata which nothing uses are not
-// checked for their types. All else is left to the serializers.
+// and reads it once, with the same result. All else is left to the serializers.
 
 // customCodecs are the serializers of custom resources.
 type customCodecs struct{ runtime.NegotiatedSerializer }
@@ -96,9 +95,9 @@ func (r revocationSerializer) Decode(data []byte, defaults *schema.GroupVersionK
 	return r.Serializer.Decode(data, defaults, into) //nolint:wrapcheck // as above
 }
 
-// readRedemption reads of a TokenRevocation with a redemption what the token server uses: it leaves
-// out most of the metadata. It returns nil for any other object, and for one that has anything
-// which API servers do not write.
+// readRedemption reads of a TokenRevocation with a redemption what the token server uses. Of the
+// other metadata it checks that the serializers would read them, and leaves them out. It returns nil
+// for any other object, and for one that has anything which API servers do not write.
 func readRedemption(data []byte) *v1alpha1.TokenRevocation {
 	if !bytes.Contains(data, []byte(`"redemption":{`)) {
 		return nil
@@ -148,8 +147,64 @@ func (r *redemption) metadata(name, rest []byte) int {
 		return setText(&r.object.Namespace, rest)
 	case "resourceVersion":
 		return setText(&r.object.ResourceVersion, rest)
+	case "uid":
+		return textEnd(rest)
+	case "creationTimestamp":
+		return timeEnd(rest)
+	case "generation":
+		return numberEnd(rest)
+	case "labels":
+		return eachMember(rest, label)
+	case "managedFields":
+		return eachElement(rest, managedFields)
 	}
-	return valueEnd(rest)
+	return 0
+}
+
+// The functions below check one value each at the beginning of a text, and return its length, or 0
+// for one that is of another type or unusual.
+
+func label(_, rest []byte) int { return textEnd(rest) }
+
+func managedFields(rest []byte) int { return eachMember(rest, managedField) }
+
+func managedField(name, rest []byte) int {
+	switch string(name) {
+	case "manager", "operation", "apiVersion", "fieldsType":
+		return textEnd(rest)
+	case "time":
+		return timeEnd(rest)
+	case "fieldsV1": // is stored as it is
+		return valueEnd(rest)
+	}
+	return 0
+}
+
+func textEnd(text []byte) int {
+	if len(text) == 0 || text[0] != '"' {
+		return 0
+	}
+	return valueEnd(text)
+}
+
+func timeEnd(text []byte) int {
+	end := textEnd(text)
+	if end == 0 {
+		return 0
+	}
+	// an escape is no part of a time
+	if _, err := time.Parse(time.RFC3339, string(text[1:end-1])); err != nil {
+		return 0
+	}
+	return end
+}
+
+func numberEnd(text []byte) int {
+	end := valueEnd(text)
+	if _, err := strconv.ParseInt(string(text[:end]), 10, 64); err != nil {
+		return 0
+	}
+	return end
 }
 
 func (r *redemption) spec(name, rest []byte) int {
@@ -236,6 +291,27 @@ func eachMember(text []byte, visit func(name, rest []byte) int) int {
 			return 0
 		}
 	}
+}
+
+// eachElement is eachMember of an array.
+func eachElement(text []byte, visit func(rest []byte) int) int {
+	if len(text) == 0 || text[0] != '[' {
+		return 0
+	}
+	for i := 1; i < len(text); i++ {
+		length := visit(text[i:])
+		if i += length; length == 0 || i >= len(text) {
+			return 0
+		}
+		switch text[i] {
+		case ']':
+			return i + 1
+		case ',':
+		default:
+			return 0
+		}
+	}
+	return 0
 }
 
 // valueEnd is the length of the value at the beginning of valid JSON without white space.
