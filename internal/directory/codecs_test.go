@@ -163,7 +163,31 @@ func FuzzEvents(f *testing.F) {
 	f.Add([]byte(strings.Replace(redeemedEvent, `"creationTimestamp":"2026`, `"creationTimestamp":"0`, 1)))
 	f.Add([]byte(`{"type":"ADDED","object":{"kind":"TokenRevocation","apiVersion":"hallpass.dev/v1alpha1","spec":{"batch":{"tokens":"AAAA"}}}}`))
 	f.Add([]byte(`{"type":"BOOKMARK","object":{"kind":"OAuth2Client","apiVersion":"hallpass.dev/v1alpha1"}}{"type":""`))
-	f.Fuzz(func(t *testing.T, stream []byte) { bothWays(t, stream) })
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		bothWays(t, stream)
+		if end := plainEnd(stream, plainDepth); end > 0 && !json.Valid(stream[:end]) {
+			t.Errorf("%q is plain and no JSON", stream[:end])
+		}
+	})
+}
+
+func TestPlainValuesAreJSON(t *testing.T) {
+	_, object, _ := splitEvent([]byte(redeemedEvent))
+	for text, plain := range map[string]bool{
+		redeemedEvent: true, string(object): true, `{}`: true, `[]`: true, `[{},[],"",0,10,true,false,null]`: true, "{\"é\":\"\x7f\"}": true,
+		"": false, "{": false, "[": false, `{"a"}`: false, `{"a":}`: false, `{a:1}`: false, `{"a":1,}`: false, `{,}`: false, `[,]`: false,
+		`[1 ]`: false, `[01]`: false, `[-1]`: false, `[1.5]`: false, `[1e3]`: false, `[nul]`: false, `[True]`: false, `["a]`: false, `[1}`: false,
+		`{"a":1]`: false, `{"a":1 "b":2}`: false, `["\n"]`: false, `["\u0041"]`: false, "[\"\n\"]": false, "[\"\x00\"]": false, `[1,2`: false,
+		strings.Repeat("[", plainDepth) + strings.Repeat("]", plainDepth): true, strings.Repeat("[", 1<<20): false,
+		strings.Repeat("[", plainDepth+1) + strings.Repeat("]", plainDepth+1): false,
+	} {
+		if end := plainEnd([]byte(text), plainDepth); (end == len(text) && end > 0) != plain || end != 0 && end != len(text) {
+			t.Errorf("%.40q: %d of %d are plain, want %t", text, end, len(text), plain)
+		}
+		if plain && !json.Valid([]byte(text)) {
+			t.Errorf("%.40q is no JSON", text)
+		}
+	}
 }
 
 // TestARedemptionIsReadAtOnce: the form that API servers write takes the short way, or the test
@@ -247,5 +271,17 @@ func BenchmarkReadARedemption(b *testing.B) {
 				b.Fatalf("%d events of %d", len(read), b.N)
 			}
 		})
+	}
+}
+
+func BenchmarkWriteARedemption(b *testing.B) {
+	r := revocation.Redemption{
+		CodeID: "c", GrantID: strings.Repeat("g", 22), Attempt: strings.Repeat("a", 26),
+		Client: revocation.Client{ID: "team-0.portal-0", Namespace: "team-0"}, ExpiresAt: time.Date(2026, 11, 30, 13, 1, 0, 0, time.UTC),
+	}
+	name := r.Name()
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = bodyOf("hallpass-registry", name, r)
 	}
 }
