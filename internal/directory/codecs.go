@@ -96,8 +96,8 @@ func (r revocationSerializer) Decode(data []byte, defaults *schema.GroupVersionK
 }
 
 // readRedemption reads of a TokenRevocation with a redemption what the token server uses. Of the
-// other metadata it checks that the serializers would read them, and leaves them out. It returns nil
-// for any other object, and for one that has anything which API servers do not write.
+// other metadata it checks that the serializers would read them, and leaves them out. It returns
+// nil for any other object, and for one that has anything which API servers do not write.
 func readRedemption(data []byte) *v1alpha1.TokenRevocation {
 	if !bytes.Contains(data, []byte(`"redemption":{`)) {
 		return nil

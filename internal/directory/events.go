@@ -94,8 +94,8 @@ func (r *eventReader) plain(arrived []byte) bool {
 const plainDepth = 16
 
 // plainEnd is the length of the JSON value at the beginning of a text if it is plain: it has no
-// white space, no escapes, and no numbers but whole ones, as most of what API servers write. Else it
-// is 0. It validates in a third of the time of json.Valid.
+// white space, no escapes, and no numbers but whole ones, as most of what API servers write. Else
+// it is 0. It validates in a third of the time of json.Valid.
 func plainEnd(text []byte, depth int) int {
 	if len(text) == 0 || depth == 0 {
 		return 0
