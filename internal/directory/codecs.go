@@ -181,7 +181,7 @@ func managedField(name, rest []byte) int {
 }
 
 func textEnd(text []byte) int {
-	if len(text) == 0 || text[0] != '"' {
+	if len(text) < 2 || text[0] != '"' {
 		return 0
 	}
 	return valueEnd(text)

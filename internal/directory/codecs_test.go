@@ -206,9 +206,17 @@ func TestARedemptionIsReadAtOnce(t *testing.T) {
 			t.Errorf("%s, %v", event[:n], err)
 		}
 	}
-	for cut := range object {
-		if read := readRedemption(object[:cut]); read != nil {
-			t.Errorf("%s is read: %+v", object[:cut], read)
+	head, metadata, _ := strings.Cut(string(object), `"metadata":`)
+	metadata, spec, _ := strings.Cut(metadata, `,"spec":`)
+	last := head + `"spec":` + strings.TrimSuffix(spec, "}") + `,"metadata":` + metadata + "}"
+	for _, text := range []string{string(object), last} {
+		if readRedemption([]byte(text)) == nil {
+			t.Errorf("%s is not read", text)
+		}
+		for cut := range text {
+			if read := readRedemption([]byte(text[:cut])); read != nil {
+				t.Errorf("%s is read: %+v", text[:cut], read)
+			}
 		}
 	}
 }
