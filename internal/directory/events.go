@@ -164,10 +164,15 @@ func plainText(text []byte) int {
 
 // plainNumber is plainEnd of a number. What follows it in an object or an array is compared there.
 func plainNumber(text []byte) int {
-	i := 1
-	for ; i < len(text) && text[0] != '0' && '0' <= text[i] && text[i] <= '9'; i++ {
+	if text[0] == '0' {
+		return 1
 	}
-	return i
+	for i, c := range text {
+		if c < '0' || c > '9' {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // nesting is where a text is in a JSON object.
