@@ -348,7 +348,7 @@ var templates = []template{ //nolint:gochecknoglobals // a constant table
 		probe("manager", "readinessProbe", "{path: /readyz, port: health}", "          periodSeconds: 5\n"),
 	)},
 	disruption("manager", ""),
-	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(configured("tokenserver", "272MiB"),
+	{from: "tokenserver/deployment.yaml", to: "tokenserver.yaml", derive: resources("tokenserver"), replace: append(configured("tokenserver", "320MiB"),
 		replacement{"  replicas: 3\n", "  {{- if not .Values.tokenserver.autoscaling.enabled }}\n  replicas: {{ .Values.tokenserver.replicas }}\n  {{- end }}\n", 1},
 		replacement{"sizeLimit: 128Mi", "sizeLimit: {{ .Values.tokenserver.snapshotSizeLimit }}", 1},
 		replacement{"secretName: hallpass-tokenserver-tls", "secretName: {{ .Values.tokenserver.certificateSecret }}", 1},

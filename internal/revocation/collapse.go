@@ -20,7 +20,7 @@ import (
 const (
 	// maxOfClient is how many a client holds.
 	maxOfClient = 10_000
-	// maxLive is how many there are in all: 7 MiB of memory, as much in the snapshot, and 12
+	// maxLive is how many there are in all: 8 MiB of memory, 7 in the snapshot, and 12
 	// MiB of etcd. Past it the namespace that holds the most is collapsed first.
 	maxLive = 1 << 18
 	// shareOfNamespace is how many a namespace may always add.
@@ -137,10 +137,10 @@ func excessive(holding []holder) (groups []*group, of []*group) {
 			in = &tenant{name: h.Namespace}
 			namespaces[h.Namespace] = in
 		}
-		left := h.live
+		left := int(h.live)
 		if h.live > maxOfClient {
 			add(Selector{ClientID: h.ID}, number)
-			left -= h.live / 2
+			left -= int(h.live) / 2
 		} else {
 			in.clients = append(in.clients, number)
 		}
@@ -178,12 +178,12 @@ func (t *tenant) collapse(holding []holder, add func(Selector, ...int)) (freed i
 	most := slices.MaxFunc(t.clients, func(a, b int) int { return cmp.Compare(holding[a].live, holding[b].live) })
 	if holding[most].live >= worthwhile {
 		add(Selector{ClientID: holding[most].ID}, most)
-		freed = holding[most].live / 2
+		freed = int(holding[most].live) / 2
 		t.clients = slices.DeleteFunc(t.clients, func(number int) bool { return number == most })
 	} else {
 		add(Selector{Namespace: t.name}, t.clients...)
 		for _, number := range t.clients {
-			freed += holding[number].live
+			freed += int(holding[number].live)
 		}
 		freed, t.clients = freed/2, nil
 	}

@@ -18,8 +18,8 @@ import (
 const (
 	// pageSize bounds the entries of a page of the feed.
 	pageSize = MaxBatch
-	// feedLog bounds the revocations that are kept in order of arrival, some 1.8 MiB. A reader
-	// that has missed more reads the whole list again.
+	// feedLog bounds the revocations that are kept in order of arrival, 1.75 MiB. A reader that
+	// has missed more reads the whole list again.
 	feedLog = 1 << 16
 	// batchWeight is as many revocations as take the memory of a batch in that order: a tenant
 	// can have ten batches a second written of one revocation each.

@@ -62,7 +62,7 @@ func TestTheOrderOfArrivalIsBoundedInBytes(t *testing.T) {
 			for _, batch := range a.batches {
 				bytes, tokens = bytes+cap(batch.tokens)*entryBytes, tokens+len(batch.tokens)
 			}
-			if most := feedLog * entryBytes; bytes > most {
+			if most := MostArrivals * EntryBytes; bytes > most {
 				t.Errorf("%d bytes, more than %d", bytes, most)
 			}
 			if tokens < feedLog/8 {

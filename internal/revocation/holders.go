@@ -33,7 +33,8 @@ type holders struct {
 type holder struct {
 	Client
 
-	live, lasting, grants int
+	// as many as there are entries, which are in memory
+	live, lasting, grants int32
 }
 
 // bounds are how many there are in all, how many of them namespaces may have beyond their shares,
@@ -154,8 +155,17 @@ func (h *holders) number(of Client) uint32 {
 	if number, there := h.numbers[of]; there {
 		return number
 	}
-	// a request has them as parts of the record of its client
-	return h.add(Client{strings.Clone(of.ID), strings.Clone(of.Namespace)})
+	return h.add(of.clone())
+}
+
+// clone returns a copy: a request has the names of its client as parts of the client's record. Most
+// ids begin with the namespace.
+func (c Client) clone() Client {
+	id := strings.Clone(c.ID)
+	if strings.HasPrefix(id, c.Namespace) {
+		return Client{id, id[:len(c.Namespace)]}
+	}
+	return Client{id, strings.Clone(c.Namespace)}
 }
 
 // add gives a client a number, for a caller that holds the lock.
@@ -217,7 +227,7 @@ func (h *holders) count(of Client) (client, namespace, all int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if number, there := h.numbers[of]; there {
-		client = h.holders[number].live
+		client = int(h.holders[number].live)
 	}
 	return client, h.namespaces[of.Namespace], h.live
 }

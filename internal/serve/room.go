@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// DefaultRoom is the memory that all connections and their requests may hold.
-	DefaultRoom = 102 << 20
+	// DefaultRoom is the memory that all connections and their requests may hold: so much that
+	// DefaultMaxConnections of HTTP/2 can be idle at once, whose longest frames have had 512
+	// bytes.
+	DefaultRoom = 106 << 20
 
 	// connectionBytes is what a connection holds: buffers, keys and goroutines of TLS and
 	// HTTP/1.1.

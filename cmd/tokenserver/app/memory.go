@@ -9,6 +9,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/auth"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/reporter"
+	"github.com/hallpass-dev/hallpass/internal/revocation"
 	"github.com/hallpass-dev/hallpass/internal/serve"
 )
 
@@ -16,6 +17,9 @@ import (
 type holding struct {
 	what        string
 	many, bytes int
+	// code are the types of the code that have it, as docs/threat-model.md names those that
+	// callers and tenants share.
+	code []string
 }
 
 // The sizes for which the memory of a container is shipped.
@@ -24,24 +28,26 @@ const (
 	clientSlot = 89
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
-	// liveRevocations are those at which more are refused: a quarter more than the bound, past
-	// which they are collapsed. Those of tokens that live long are among them.
-	liveRevocations = (1 << 18) + (1 << 16)
-	entryBytes      = 28 // a revocation.Entry; what a file has of it is no more
-	// usedAssertions are those at which a replica accepts no more, whichever replicas accepted
-	// them, and waitingAssertions those that the nine others were writing then.
-	usedAssertions    = 576 << 10
-	waitingAssertions = 9 * 64 << 10
-	usedBytes         = 32 // of each, with the spare capacity of their lists
+	// of each entry of a revocation.Set, with the spare capacity of its lists
+	setBytes      = 32
+	// holderBytes is what a client takes that has revocations: its names, a number, and counts.
+	holderBytes = 160
+	// queuedBytes is what an entry takes that waits for its write, with its client.
+	queuedBytes = 80
+	// namespaces are those that a cluster has at most (kubernetes.io, "Considerations for large
+	// clusters"), and namespaceBytes what each takes that has entries of every kind.
+	namespaces     = 10_000
+	namespaceBytes = 640
+	// waitingAssertions are those that nine other replicas were writing when a bound was
+	// reached.
+	waitingAssertions = 9 * revocation.MostQueued
 	// usedNamespaces are the namespaces of assertions in a file: 64 parts name 1,024 each.
-	usedNamespaces = 64 << 10
-	// grants are those with a generation at which there are no more, of 44 bytes in a map, and
-	// redemptions those at which no code is redeemed.
-	grants          = 1 << 16
-	grantBytes      = 44
-	redemptions     = 1 << 13
+	usedNamespaces  = 64 << 10
+	grantBytes      = 44 // of each generation, in a map
 	redemptionBytes = 88
-	socketBytes     = 4 << 10 // an idle connection, in the kernel
+	// sourceBytes is what a source of connections takes, and the networks around it.
+	sourceBytes = 2 << 10
+	socketBytes = 4 << 10 // an idle connection, in the kernel
 )
 
 // clientSlots are the slots of the table of clients and their owners, which are a power of two and
@@ -74,37 +80,51 @@ func checkMemory(records int, limit int64) error {
 // tables have bounds of their own.
 func holdings(records int) []holding {
 	return []holding{
-		{"the process at rest: libraries, metrics, budgets", 1, 12 << 20},
-		{"headroom of the garbage collector", 1, heapHeadroom},
-		{"the table of clients and their owners", clientSlots(registration.ClientsIn(records)), clientSlot},
-		{"records of clients, resources and minted tokens", 1, records},
-		{"tombstones of deleted objects", 100_000, 60},
-		{"uses of nine days", 1, reporter.MaxBytes},
-		{"a report of them, while one is put together", 1, reporter.MaxBytes / 2},
-		{"live revocations", liveRevocations, entryBytes},
-		{"generations of grants", grants, grantBytes},
-		{"redeemed codes", redemptions, redemptionBytes},
-		{"used client assertions of all replicas", usedAssertions, usedBytes},
-		{"those that nine other replicas accepted meanwhile", waitingAssertions, usedBytes},
-		{"verdicts on service accounts' tokens", 16 << 10, 192},
-		{"tokens whose signature is known to be good", 1, auth.MaxVerifiedBytes},
-		{"refusals counted for a later audit line", 2 << 10, 2 << 10},
-		{"pages of the feed of revocations, being rendered", 8, 512 << 10},
-		{"connections, requests, bodies, answers that are not taken", 1, serve.DefaultRoom},
-		{"the same of the ops port", 1, opsRoom},
+		{"the process at rest: libraries, metrics, budgets", 1, 12 << 20, []string{
+			"auth.inFlight", "auth.pages", "auth.source", "auth.verification", "budget.Budget", "budget.Places", "directory.contact", "revocation.Collapser",
+			"revocation.epoch", "revocation.selection", "serve.Batch", "tokenserver.clientRate", "tokenserver.loginPort", "tokenserver.revokeEndpoint", "tokenserver.tokenEndpoint",
+		}},
+		{"headroom of the garbage collector", 1, heapHeadroom, nil},
+		{"the table of clients and their owners", clientSlots(registration.ClientsIn(records)), clientSlot, []string{"memory.table"}},
+		{"records of clients, resources and minted tokens", 1, records, []string{
+			"memory.Issuers", "memory.Resources", "memory.Snapshot", "memory.listedRecords", "memory.own", "memory.quarantine", "memory.workloads",
+		}},
+		{"tombstones of deleted objects", 100_000, 60, []string{"memory.tombstones"}},
+		{"uses of nine days", 1, reporter.MaxBytes, []string{"reporter.Gatherer", "reporter.shard"}},
+		{"a report of them, while one is put together", 1, reporter.MaxBytes / 2, nil},
+		{"refusals for the status of clients", 2 << 10, 512, []string{"reporter.refusalTable"}},
+		{"metrics of namespaces", 1000, 2 << 10, []string{"audit.namespaces"}},
+		{"live revocations", revocation.MostLive, setBytes, []string{"revocation.Set"}},
+		{"clients that have any", registration.ClientsIn(records), holderBytes, []string{"revocation.holders"}},
+		{"revocations in order of arrival", revocation.MostArrivals, revocation.EntryBytes, []string{"revocation.arrivals"}},
+		{"revocations, assertions and generations that wait for their write", revocation.MostQueued + revocation.MostAdvancing, queuedBytes, []string{"revocation.Journal", "revocation.bundle", "revocation.commit"}},
+		{"namespaces that have any of these", namespaces, namespaceBytes, []string{"revocation.shares", "revocation.users"}},
+		{"generations of grants", revocation.MostGrants, grantBytes, []string{"revocation.generations"}},
+		{"redeemed codes", revocation.MostRedeemed, redemptionBytes, []string{"revocation.Redemptions"}},
+		{"used client assertions of all replicas", revocation.MostUsed, setBytes, []string{"revocation.Set"}},
+		{"those that nine other replicas accepted meanwhile", waitingAssertions, setBytes, []string{"revocation.Set"}},
+		{"verdicts on service accounts' tokens", 16 << 10, 192, []string{"auth.reviews"}},
+		{"tokens whose signature is known to be good", 1, auth.MaxVerifiedBytes, []string{"auth.verified"}},
+		{"refusals counted for a later audit line", 2 << 10, 2 << 10, []string{"audit.refusals"}},
+		{"pages of the feed of revocations, being rendered", 8, 512 << 10, []string{"tokenserver.feedEndpoint"}},
+		{"connections, requests, bodies, answers that are not taken", 1, serve.DefaultRoom, []string{
+			"auth.call", "auth.flight", "auth.view", "serve.Room", "serve.behind", "serve.fairConn", "serve.forwarded", "serve.load",
+		}},
+		{"sources of connections, and the networks around them", serve.DefaultMaxConnections, sourceBytes, []string{"serve.crowd", "serve.group", "serve.holder"}},
+		{"the same of the ops port", 1, opsRoom, nil},
 	}
 }
 
 // outside are what counts for the limit of the container alone.
 func outside(records int) []holding {
 	return []holding{
-		{"clients and their owners in the snapshot and its successor", 2 * registration.ClientsIn(records), snapshotBytes},
-		{"records in both", 2, records},
-		{"revocations in both", 2 * liveRevocations, entryBytes},
-		{"generations in both", 2 * grants, entryBytes},
-		{"assertions in both", 2 * (usedAssertions + waitingAssertions), 20},
-		{"namespaces of assertions in both", 2 * usedNamespaces, 75},
-		{"sockets", serve.DefaultMaxConnections, socketBytes},
+		{"clients and their owners in the snapshot and its successor", 2 * registration.ClientsIn(records), snapshotBytes, nil},
+		{"records in both", 2, records, nil},
+		{"revocations in both", 2 * revocation.MostLive, revocation.EntryBytes, nil},
+		{"generations in both", 2 * revocation.MostGrants, revocation.EntryBytes, nil},
+		{"assertions in both", 2 * (revocation.MostUsed + waitingAssertions), 20, nil},
+		{"namespaces of assertions in both", 2 * usedNamespaces, 75, nil},
+		{"sockets", serve.DefaultMaxConnections, socketBytes, nil},
 	}
 }
 

@@ -116,10 +116,10 @@ func TestMoreRecordsTakeMoreMemory(t *testing.T) {
 		limit   int64
 		want    string
 	}{
-		"as shipped":                          {registration.MaxRecords, 272 << 20, ""},
+		"as shipped":                          {registration.MaxRecords, 320 << 20, ""},
 		"as shipped, with less memory":        {registration.MaxRecords, 100 << 20, ""},
-		"twice as much with as little memory": {2 * registration.MaxRecords, 272 << 20, "--max-records-memory=22.5Mi takes a GOMEMLIMIT of at least 281MiB, and it is 272MiB"},
-		"twice as much":                       {2 * registration.MaxRecords, 288 << 20, ""},
+		"twice as much with as little memory": {2 * registration.MaxRecords, 320 << 20, "--max-records-memory=22.5Mi takes a GOMEMLIMIT of at least 342MiB, and it is 320MiB"},
+		"twice as much":                       {2 * registration.MaxRecords, 342 << 20, ""},
 		"without a limit":                     {4 * registration.MaxRecords, math.MaxInt64, ""},
 		"too little":                          {registration.LeastRecords - 1, math.MaxInt64, "not between 1Mi and 512Mi"},
 		"too much":                            {registration.MostRecords + 1, math.MaxInt64, "not between 1Mi and 512Mi"},

@@ -42,7 +42,7 @@ import (
 )
 
 // containerLimit is limits.memory of config/tokenserver/deployment.yaml.
-const containerLimit = 416 << 20
+const containerLimit = 464 << 20
 
 // TestACallerWhoTakesNoAnswerTakesNoMemory opens connections from one address, 1,000 by make
 // robustness, to the token server's own binary. They open streams as long as the server lets them,
