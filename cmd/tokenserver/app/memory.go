@@ -29,7 +29,7 @@ const (
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
 	// of each entry of a revocation.Set, with the spare capacity of its lists
-	setBytes      = 32
+	setBytes = 32
 	// holderBytes is what a client takes that has revocations: its names, a number, and counts.
 	holderBytes = 160
 	// queuedBytes is what an entry takes that waits for its write, with its client.
