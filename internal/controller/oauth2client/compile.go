@@ -43,7 +43,7 @@ func compile(c *v1alpha1.OAuth2Client, s seen) oauth2.Client {
 		}
 	}
 	compiled.Codes = compileCodes(c, s.ceilings)
-	compileAccess(c, &compiled)
+	compileAccess(c, s.labels, &compiled)
 	cutBack(&compiled, c, s.registered.Client, s.at.Earliest)
 	return compiled
 }
@@ -77,11 +77,11 @@ func cutBack(compiled *oauth2.Client, c *v1alpha1.OAuth2Client, registered oauth
 }
 
 // compileAccess renders what the client asks of resources, and the labels that owners select by.
-func compileAccess(c *v1alpha1.OAuth2Client, compiled *oauth2.Client) {
+func compileAccess(c *v1alpha1.OAuth2Client, labels map[string]string, compiled *oauth2.Client) {
 	if len(c.Spec.Access) == 0 {
 		return
 	}
-	compiled.Labels = c.Labels
+	compiled.Labels = labels
 	compiled.DefaultResource = oauth2.ObjectName{Namespace: string(c.Spec.DefaultResource.Namespace), Name: c.Spec.DefaultResource.Name}
 	for _, access := range c.Spec.Access {
 		compiled.Access = append(compiled.Access, oauth2.Access{Resource: resourceOf(access), Scopes: policy.Texts(access.Scopes)})

@@ -55,6 +55,8 @@ type seen struct {
 	// collapsed is the instant that took the place of single revocations; zero if there is
 	// none.
 	collapsed time.Time
+	// labels are those by which owners of resources select the client.
+	labels map[string]string
 }
 
 // inRegistry is what is registered under the id of the client.
@@ -147,7 +149,7 @@ func (s seen) record() credential.Record {
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
-		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, r.seeRoom, seeBytes(r.Policy.Room),
+		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, r.seeLabels, r.seeRoom, seeBytes(r.Policy.Room),
 		r.seeCollapsed, seeShared(r.Informers),
 	} {
 		var err error

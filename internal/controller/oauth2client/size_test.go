@@ -70,9 +70,10 @@ func TestTheSizeOfARegistrationIsLimited(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := seen{at: keyring.At(now), found: found{object: &corev1.Secret{}, live: true}}
+			labels := object(c.spec).Labels
+			s := seen{at: keyring.At(now), labels: labels, found: found{object: &corev1.Secret{}, live: true}}
 			if c.before != nil {
-				s.held, s.registered = true, registration.Registration{Client: compile(object(*c.before), seen{})}
+				s.held, s.registered = true, registration.Registration{Client: compile(object(*c.before), seen{labels: labels})}
 			}
 			o := object(c.spec)
 			d := decide(o, methodOf(o, nil, nil, nil, generationKeys{}), issuer, s)

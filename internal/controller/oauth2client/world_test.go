@@ -58,7 +58,9 @@ type world struct {
 	// the time of a history.
 	stored clientgotesting.ObjectTracker
 	// cached is what the cache has, by kind and name.
-	cached   map[string]client.Object
+	cached map[string]client.Object
+	// trims has the cache keep what that of the manager keeps of clients.
+	trims    bool
 	clock    *clocktesting.FakePassiveClock
 	r        *Reconciler
 	recorder *events.FakeRecorder
@@ -247,6 +249,11 @@ func (w *world) sync(prefixes ...string) {
 			secret, isSecret := object.(*corev1.Secret)
 			ours := !isSecret || secret.Namespace == registryOfWorld || secret.Type == v1alpha1.SecretTypeClient
 			if key := w.key(object); ours && !late(key) {
+				if _, isClient := object.(*v1alpha1.OAuth2Client); isClient && w.trims {
+					if _, err := output.TrimMetadata(object); err != nil {
+						return err
+					}
+				}
 				w.cached[key] = object
 			}
 			return nil

@@ -98,7 +98,8 @@ func Short(value string) string {
 }
 
 // maxLabels is the length of the labels beyond which a cache keeps no further one: a client whose
-// labels have it is too large to be registered. It is registration.MaxSize.
+// labels have it is too large to be registered, and one that was registered before is read live. It
+// is registration.MaxSize.
 const maxLabels = 16 << 10
 
 // TrimMetadata implements toolscache.TransformFunc for the objects that users write for us, whose
@@ -142,6 +143,15 @@ func trimLabels(o client.Object) {
 		length += len(key) + len(labels[key])
 	}
 	o.SetLabels(labels)
+}
+
+// LabelsAreCut reports whether a cache may have dropped labels of an object.
+func LabelsAreCut(o client.Object) bool {
+	length := 0
+	for key, value := range o.GetLabels() {
+		length += len(key) + len(value)
+	}
+	return length > maxLabels
 }
 
 // owned reports whether an object has an owner.
