@@ -36,7 +36,8 @@ func TestAClientWithMoreLabelsThanTheCacheKeepsGoesOn(t *testing.T) {
 	added["z-added"] = "yes"
 	for name, c := range map[string]struct {
 		labels, want map[string]string
-		status       metav1.ConditionStatus // of WithinLimits; none if the client is not too large
+		// of WithinLimits; none if the client is not too large
+		status       metav1.ConditionStatus
 	}{
 		"it keeps what is registered":              {many, many, metav1.ConditionFalse},
 		"a label that its owner removes is lost":   {without("z-consent"), without("z-consent"), metav1.ConditionFalse},

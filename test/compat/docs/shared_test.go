@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // growing is a type of a field that can grow, or that many share.
@@ -24,7 +26,7 @@ var growing = regexp.MustCompile(`\bchan |sync\.Map|list\.List|Schedule\[|single
 // what a process has once, and what only administrators add to.
 var values = []string{
 	// one object, record, decision or page
-	"credential.Plan", "credential.Uses", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "publish.Record",
+	"credential.Plan", "credential.Uses", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "oauth2client.seen", "publish.Record",
 	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally", "tokenrevocation.look",
 	// the policies, revocations, keys and issuers of administrators
 	"keyring.Ring", "seal.Key", "oauth2policy.Reconciler", "signingkeys.Reconciler", "sealingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
@@ -33,6 +35,10 @@ var values = []string{
 	// attempt.Backoff, which is on the page
 	"oauth2resource.Reconciler", "oauth2token.Reconciler",
 }
+
+// pools are the variables that have what a request needs, between two requests. The garbage
+// collector empties them, and there are as many as requests were in work at once.
+var pools = []string{"audit.lines", "audit.records", "serve.writers", "tokenserver.bodies"}
 
 // Each table, cache and queue of the code that callers or tenants can fill is on the page, with the
 // test of its bound.
@@ -60,6 +66,14 @@ func TestWhatIsSharedIsOnThePage(t *testing.T) {
 		if listed := strings.Contains(section, "`"+name+"`"); listed == slices.Contains(values, name) {
 			t.Errorf("%s has a table, a queue or a budget: it belongs either on the page or among the values of this test", name)
 		}
+	}
+	var vars []string
+	for _, dir := range []string{"internal", "cmd/login", "cmd/manager", "cmd/tokenserver"} {
+		vars = append(vars, varsThatGrow(t, dir)...)
+	}
+	slices.Sort(vars)
+	if diff := cmp.Diff(pools, vars); diff != "" {
+		t.Errorf("variables of packages that grow: each belongs into a type that is on the page, or is a pool (-want +got):\n%s", diff)
 	}
 	for _, name := range values {
 		if !slices.Contains(found, name) {
@@ -113,6 +127,51 @@ func typesThatGrow(t *testing.T, dir string) (names []string) {
 		}
 	}
 	return names
+}
+
+// varsThatGrow are the variables of packages below a directory that are maps, pools or channels,
+// but for tables that are constant by their comments.
+func varsThatGrow(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^(?:var |\t)(\w+) .*(?:= map\[|= make\(|sync\.Map|sync\.Pool|chan ).*$`)
+	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		files := token.NewFileSet()
+		file, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			group, ok := decl.(*ast.GenDecl)
+			if !ok || group.Tok != token.VAR {
+				continue
+			}
+			begin, end := files.Position(group.Pos()).Offset, files.Position(group.End()).Offset
+			lines := string(source[begin:end]) + restOfLine(string(source[end:]))
+			for _, found := range declared.FindAllStringSubmatch(lines, -1) {
+				if !strings.Contains(found[0], "constant") && !strings.Contains(found[0], ":=") {
+					names = append(names, file.Name.Name+"."+found[1])
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// restOfLine is what follows on the same line.
+func restOfLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 // declaration is a type of a package.
