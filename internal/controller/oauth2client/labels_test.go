@@ -37,7 +37,7 @@ func TestAClientWithMoreLabelsThanTheCacheKeepsGoesOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		labels, want map[string]string
 		// of WithinLimits; none if the client is not too large
-		status       metav1.ConditionStatus
+		status metav1.ConditionStatus
 	}{
 		"it keeps what is registered":              {many, many, metav1.ConditionFalse},
 		"a label that its owner removes is lost":   {without("z-consent"), without("z-consent"), metav1.ConditionFalse},
