@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/test/kit/controlplane"
 )
 
 // validators builds hack/validators for each promised version of Kubernetes but the newest, once
@@ -124,9 +125,15 @@ var foreignKinds = []struct {
 		"example/prometheus-operator-crd/monitoring.coreos.com_podmonitors.yaml", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"}},
 }
 
+// servesForeignKinds are the clusters that have the kinds of other projects; no test removes them.
+var servesForeignKinds = map[*controlplane.ControlPlane]bool{}
+
 // serveForeignKinds has the API server validate the objects of other projects by their schemas.
 func serveForeignKinds(t *testing.T, c *cluster) {
 	t.Helper()
+	if servesForeignKinds[c.ControlPlane] {
+		return
+	}
 	goIn := func(args ...string) []byte {
 		command := exec.CommandContext(t.Context(), "go", args...)
 		command.Dir, command.Stderr = filepath.Join(root, "hack", "foreign"), os.Stderr
@@ -146,6 +153,7 @@ func serveForeignKinds(t *testing.T, c *cluster) {
 	}
 	c.kubectl(t, apply...)
 	c.kubectl(t, "wait", "--for=condition=Established", "--timeout=1m", "customresourcedefinitions", "--all")
+	servesForeignKinds[c.ControlPlane] = true
 }
 
 // TestTheSchemasOfOtherProjectsRefuse shows that their kinds are validated.
