@@ -202,7 +202,7 @@ type kafkaWorkers struct{ golang, python []string }
 func buildKafkaWorkers(t *testing.T) kafkaWorkers {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "worker")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./worker")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./worker")
 	build.Dir, build.Env = filepath.Join(docs, "kafka"), append(os.Environ(), "CGO_ENABLED=0")
 	if printed, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the worker: %v: %s", err, printed)

@@ -65,7 +65,7 @@ func startRabbitMQ(t *testing.T, issuer, caFile string) (address string) {
 func buildWorker(t *testing.T) (program string) {
 	t.Helper()
 	program = filepath.Join(t.TempDir(), "worker")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./worker")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "./worker")
 	build.Dir, build.Env = filepath.Join(docs, "rabbitmq"), append(os.Environ(), "CGO_ENABLED=0")
 	if printed, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the worker: %v: %s", err, printed)

@@ -521,7 +521,7 @@ func writeCertificate(t *testing.T, dir string, others ...net.IP) *x509.CertPool
 	return pool
 }
 
-// TestAsManyIdleConnectionsAsArePromisedAreHeld opens connections of HTTP/2: 4,000 by make
+// TestAsManyIdleConnectionsAsArePromisedAreHeld opens connections of HTTP/2: 4,085 by make
 // robustness, where --max-connections is 4,096 by default. Each has had an answer. None is closed,
 // and another client has its tokens beside them.
 func TestAsManyIdleConnectionsAsArePromisedAreHeld(t *testing.T) {
