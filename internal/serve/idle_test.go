@@ -38,7 +38,8 @@ func TestAnIdleConnectionTakesWhatIsCounted(t *testing.T) {
 			}
 			took := (inUse() - before) / connections
 			t.Logf("each takes %d bytes", took)
-			most := want + want/10 // a tenth for its caller's half, and for what else runs here
+			// a tenth for its caller's half, and for what else runs here
+			most := want + want/10
 			if raced() {
 				most = 2 * want // stacks are larger
 			}
