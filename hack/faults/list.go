@@ -169,9 +169,13 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{client + "changes.go", "j.note(c, changeExpired, v.ID)", "_ = changeExpired"},
 	}, ""},
 	{"the audit line calls an automatic rotation a repair", []string{falseLine}, []edit{
-		{client + "changes.go", ", before.WasDue(made.CreatedAt, policy):", ":"},
+		{pure + "next.go", "case answers && r.Rotation.Cause == causeRotated:", "case false:"},
+		{pure + "next.go", ", r.wasDue(made.CreatedAt, p):", ":"},
 		{client + "changes.go", "case was >= 0 && d.announced != v.ID:", "case was >= 0:"},
 	}, ""},
+	{"the audit line calls a repair a rotation", nil, []edit{
+		{pure + "next.go", "case answers && r.Rotation.Cause == causeRepaired:", "case false:"},
+	}, client + "TestARepairIsNoRotation"},
 	{"a Fixed token is valid for longer than its expirationTime", nil, []edit{
 		{controllers + "oauth2token/mint.go", "grant.Lifetime = s.end.Sub(now.Truncate(time.Second))", "grant.Lifetime = s.end.Sub(now)"},
 	}, controllers + "oauth2token/TestAFixedTokenExpiresAtItsTime"},

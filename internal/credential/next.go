@@ -47,6 +47,42 @@ const (
 	Rotated                // a rotation is due
 )
 
+// The stored form of the reasons of a secret that takes the place of another one.
+const (
+	causeRepaired = "repaired"
+	causeRotated  = "rotated"
+)
+
+// cause is the stored form of a reason; empty if there is none.
+func (r Reason) cause() string {
+	switch r {
+	case Repaired:
+		return causeRepaired
+	case Rotated:
+		return causeRotated
+	case None, Created:
+	}
+	return ""
+}
+
+// ReasonOf is why a secret was made that is on its way to the user's Secret. A record of before the
+// causes does not have it: then the secret answers the request that was planned with it, or the
+// rotation that was due.
+func (r Record) ReasonOf(made oauth2.Verifier, p Policy) Reason {
+	answers := r.Rotation.PlannedBy == made.ID
+	switch {
+	case answers && r.Rotation.Cause == causeRepaired:
+		return Repaired
+	case answers && r.Rotation.Cause == causeRotated:
+		return Rotated
+	case !slices.ContainsFunc(r.Verifiers, reached):
+		return Created
+	case answers && r.Rotation.Planned != r.Rotation.Handled, r.wasDue(made.CreatedAt, p):
+		return Rotated
+	}
+	return Repaired
+}
+
 // Plan is the next state of the secrets of a client.
 type Plan struct {
 	// Record is what has to be registered.
@@ -94,7 +130,7 @@ func Next(r Record, s Seen, p Policy, now Time) Plan {
 		r = endReplaced(r, s, p, now)
 		// the record may have the value as on its way, by a request of before
 		if !s.Unhandled {
-			r.Rotation.Planned, r.Rotation.PlannedBy = p.Request, id
+			r.Rotation = r.Rotation.answeredBy(id, p.Request)
 		}
 	}
 	settled, found := settle(r, s.Value, p, now)
@@ -174,6 +210,7 @@ func (p Plan) Propose(made Proposal, policy Policy) Plan {
 		// its registration was written at once, and its Secret could not be
 		p.Reason = Created
 	}
+	p.Record.Rotation.Cause = p.Reason.cause()
 	return p
 }
 

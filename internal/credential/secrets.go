@@ -30,12 +30,25 @@ type Rotation struct {
 	Handled string
 	// Planned is the request that PlannedBy answers once the Secret has the secret of that id.
 	Planned, PlannedBy string
+	// Cause is why PlannedBy was made, for the manager that finds it in the Secret: the one
+	// that wrote it may have ended. It is empty for a first secret, and in a record that a
+	// version of before the field wrote.
+	Cause string
 	// First is the verifier that the registration was created with, until another one is
 	// proposed. It was written at the same time as the user's Secret, so that Secret may have
 	// another value: that of a manager which was as quick.
 	First string
 	// Generation is the number of the generation of the current secret.
 	Generation int64
+}
+
+// answeredBy plans that a secret which is in the Secret already answers a request.
+func (r Rotation) answeredBy(id, request string) Rotation {
+	if r.PlannedBy != id {
+		r.Cause = ""
+	}
+	r.Planned, r.PlannedBy = request, id
+	return r
 }
 
 // Policy is what the user wants of the secrets of a client.
@@ -169,8 +182,8 @@ func (r Record) AutomaticallyDue(p Policy) time.Time {
 	return nextInterval(r.Verifiers[current].CreatedAt, p.Interval, p.UID)
 }
 
-// WasDue reports whether an automatic rotation was due at an instant.
-func (r Record) WasDue(at time.Time, p Policy) bool {
+// wasDue reports whether an automatic rotation was due at an instant.
+func (r Record) wasDue(at time.Time, p Policy) bool {
 	due := r.AutomaticallyDue(p)
 	return !due.IsZero() && !due.After(at)
 }

@@ -33,7 +33,7 @@ func full() registration.Registration {
 				{ID: "b", Digest: oauth2.Digest{2}, CreatedAt: created, ExpiresAt: created.Add(time.Minute), Pending: true},
 			}},
 		},
-		Rotation: credential.Rotation{Handled: "1", Planned: "2", PlannedBy: "b"},
+		Rotation: credential.Rotation{Handled: "1", Planned: "2", PlannedBy: "b", Cause: "rotated"},
 	}
 }
 
@@ -42,7 +42,7 @@ func full() registration.Registration {
 const golden = `{"version":1,"clientID":"shop.reporting","owner":{"namespace":"shop","name":"reporting","uid":"uid-1"},"state":"suspended",` +
 	`"verifiers":[{"id":"a","sha256":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z"},` +
 	`{"id":"b","sha256":"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","createdAt":"2026-01-02T03:04:05Z","expiresAt":"2026-01-02T03:05:05Z","pending":true}],` +
-	`"scopes":["read","write"],"tokenLifetimeSeconds":3600,"rotation":{"handled":"1","planned":"2","plannedBy":"b"}}`
+	`"scopes":["read","write"],"tokenLifetimeSeconds":3600,"rotation":{"handled":"1","planned":"2","plannedBy":"b","cause":"rotated"}}`
 
 func TestARegistrationComesBackWhole(t *testing.T) {
 	data, err := registration.Encode(full())

@@ -31,7 +31,7 @@ func TestARegistrationHasRoomForWhatIsNotListed(t *testing.T) {
 	const longest = 256 // of a rotation request, of which each byte may take six
 	rotation := credential.Rotation{
 		Handled: strings.Repeat("\x01", longest), Planned: strings.Repeat("\x01", longest), PlannedBy: "000000000000", First: "000000000000",
-		Generation: math.MaxInt64,
+		Cause: "repaired", Generation: math.MaxInt64,
 	}
 	client.Scopes = []string{"s"}
 	client.Scopes[0] = strings.Repeat("s", 1+registration.MaxListed-registration.Listed(client))

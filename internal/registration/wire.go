@@ -169,6 +169,9 @@ type wireRotation struct {
 	Handled   string `json:"handled,omitempty"`
 	Planned   string `json:"planned,omitempty"`
 	PlannedBy string `json:"plannedBy,omitempty"`
+	// Cause is there while plannedBy is on its way to its Secret. A reader that ignores it
+	// infers it for the audit line.
+	Cause string `json:"cause,omitempty"`
 	First     string `json:"first,omitempty"`
 	// Generation is lost where a writer of before the field writes the record; the client's
 	// Secret proves it then.

@@ -121,7 +121,7 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 		case v.Pending || v.Replaced() || was >= 0 && !before.Verifiers[was].Pending:
 		case was >= 0 && d.announced != v.ID:
 			// the manager that wrote the Secret has ended then
-			j.minted(c, reasonOf(before, v, policy), v.ID, false)
+			j.minted(c, before.ReasonOf(v, policy), v.ID, false)
 		case was >= 0:
 		case after.Rotation.First == v.ID:
 			j.note(c, changeMade, v.ID)
@@ -142,17 +142,6 @@ func (j journal) leaves(c *v1alpha1.OAuth2Client, generated []string) {
 		j.Eventf(c, nil, corev1.EventTypeNormal, reasonLeaves, "DeleteSecret",
 			"Secret %s, which Hallpass generated, was deleted: the client secret is read from Secret %s", name, secretName(c))
 	}
-}
-
-// reasonOf is why a secret that was pending was made.
-func reasonOf(before credential.Record, made oauth2.Verifier, policy credential.Policy) credential.Reason {
-	switch planned := before.Rotation; {
-	case !slices.ContainsFunc(before.Verifiers, func(v oauth2.Verifier) bool { return !v.Pending }):
-		return credential.Created
-	case planned.PlannedBy == made.ID && planned.Planned != planned.Handled, before.WasDue(made.CreatedAt, policy):
-		return credential.Rotated
-	}
-	return credential.Repaired
 }
 
 func sameID(v oauth2.Verifier) func(oauth2.Verifier) bool {

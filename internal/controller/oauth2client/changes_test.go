@@ -223,3 +223,72 @@ func TestAFirstSecretIsNeitherRotatedNorRepaired(t *testing.T) {
 		})
 	}
 }
+
+// TestARepairIsNoRotation: the Secret is edited while a rotation is due, and the write
+// that confirms another value is refused at first. The manager that confirms it calls it what the one
+// called it that wrote it.
+func TestARepairIsNoRotation(t *testing.T) {
+	t.Parallel()
+	day := func(c *v1alpha1.OAuth2Client) { c.Spec.Rotation.Interval = "24h" }
+	ask := func(request string) func(*world) {
+		return func(w *world) { w.askToRotate("app", request) }
+	}
+	threeSecrets := func(w *world) {
+		for _, request := range []string{"1", "2"} {
+			w.askToRotate("app", request)
+			w.rest("app")
+			w.pass(time.Second)
+		}
+		w.askToRotate("app", "3")
+		w.rest("app")
+	}
+	for name, c := range map[string]struct {
+		spec   func(*v1alpha1.OAuth2Client)
+		before func(*world)
+	}{
+		"a rotation is requested":                        {nil, ask("1")},
+		"a rotation is requested and waits":              {nil, threeSecrets},
+		"a rotation is due by the interval":              {day, func(w *world) { w.pass(24 * time.Hour) }},
+		"the registration is lost": {nil, func(w *world) {
+			_, s := w.registered("shop.app")
+			w.must(w.server.Delete(w.t.Context(), s))
+		}},
+	} {
+		for who, restart := range map[string]bool{"by the same manager": false, "by the next manager": true} {
+			t.Run(name+" "+who, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				app := clientOfWorld("app")
+				if c.spec != nil {
+					c.spec(app)
+				}
+				w.create(app)
+				w.rest("app")
+				c.before(w)
+				s, written := w.secret("app"), false
+				s.Data[keyClientSecret] = []byte("scribble")
+				w.must(w.server.Update(t.Context(), s))
+				w.refuse = func(_ string, o client.Object) error {
+					if o.GetNamespace() == registryOfWorld && written {
+						return errForbidden
+					}
+					written = written || o.GetName() == "app" && w.kind(o) == "Secret"
+					return nil
+				}
+				w.sync()
+				if _, err := w.reconcile("app"); err == nil || !says(w.audit, "repaired", w.value("app")) {
+					t.Fatalf("%v: %q", err, w.audit)
+				}
+				value := w.value("app")
+				w.refuse = nil
+				if restart {
+					w.start()
+				}
+				w.tries("app", time.Minute, 10*time.Second)
+				if says(w.audit, "rotated", value) || says(w.audit, "made", value) || !w.accepts("shop.app", value) {
+					t.Errorf("audit lines:\n%s", strings.Join(w.audit, "\n"))
+				}
+			})
+		}
+	}
+}
