@@ -133,6 +133,7 @@ func (h *history) run(steps int) {
 	for range steps {
 		h.registries = append(h.registries[max(0, len(h.registries)-backups+1):], h.registry())
 		h.step()
+		h.forget()
 		h.look()
 		h.check()
 		if h.rested {
@@ -272,6 +273,19 @@ func (h *history) loseRegistry() {
 func (h *history) unprove() {
 	h.unproven = true
 	clear(h.bounds)
+}
+
+// forget notes that nothing is left which knows of a rotation: the registry was put back to before
+// it, and the Secret proves nothing any more. What was current before the rotation may be inherited
+// from a former Secret. The request was to replace that value, and does so again.
+func (h *history) forget() {
+	h.t.Helper()
+	if h.registeredClient() == nil || !h.unproven {
+		return
+	}
+	if stored, _ := h.registered("shop.app"); stored.Rotation.Handled != h.answered && stored.Rotation.Handled != h.rotatedFor {
+		h.answered, h.rotatedFor = "", ""
+	}
 }
 
 // rename gives the client's Secret another name. There may be a Secret of a client of before.
