@@ -176,6 +176,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"the audit line calls a repair a rotation", nil, []edit{
 		{pure + "next.go", "case answers && r.Rotation.Cause == causeRepaired:", "case false:"},
 	}, client + "TestARepairIsNoRotation"},
+	{"a token whose write was not answered has no audit line", nil, []edit{
+		{controllers + "oauth2token/report.go", "t.ID != announced && t.Cause != \"\" {", "false {"},
+	}, controllers + "oauth2token/TestEachTokenIsAnAuditLine"},
 	{"a Fixed token is valid for longer than its expirationTime", nil, []edit{
 		{controllers + "oauth2token/mint.go", "grant.Lifetime = s.end.Sub(now.Truncate(time.Second))", "grant.Lifetime = s.end.Sub(now)"},
 	}, controllers + "oauth2token/TestAFixedTokenExpiresAtItsTime"},

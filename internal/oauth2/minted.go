@@ -43,6 +43,8 @@ type MintedToken struct {
 	IssuedAt, ExpiresAt time.Time
 	// Exclusive means that the others end once this one is known to be in its Secret.
 	Exclusive bool
+	// Cause is why it was made, until it is known to be in its Secret; empty then.
+	Cause string
 }
 
 // Live reports whether the token has not expired.

@@ -53,6 +53,9 @@ type wireMintedToken struct {
 	IssuedAt  int64    `json:"issuedAt"`
 	ExpiresAt int64    `json:"expiresAt"`
 	Exclusive bool     `json:"alone,omitempty"`
+	// Cause is there while the token is on its way to its Secret. A manager that ignores it
+	// writes no audit line about a token that another one has made.
+	Cause string `json:"cause,omitempty"`
 }
 
 // EncodeToken renders the record of an OAuth2Token as the data of its Secret. Equal records give
@@ -68,7 +71,7 @@ func EncodeToken(m oauth2.Minted) (map[string][]byte, error) {
 	for _, t := range m.Tokens {
 		w.Tokens = append(w.Tokens, wireMintedToken{
 			ID: t.ID, Digest: t.Digest[:], KeyID: t.KeyID, Audience: t.Audience, Scopes: t.Scopes,
-			IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(), Exclusive: t.Exclusive,
+			IssuedAt: t.IssuedAt.Unix(), ExpiresAt: t.ExpiresAt.Unix(), Exclusive: t.Exclusive, Cause: t.Cause,
 		})
 	}
 	document, err := json.Marshal(w)
@@ -92,7 +95,7 @@ func DecodeToken(data map[string][]byte) (oauth2.Minted, error) {
 	for _, t := range w.Tokens {
 		token := oauth2.MintedToken{
 			ID: t.ID, KeyID: t.KeyID, Audience: t.Audience, Scopes: t.Scopes,
-			IssuedAt: time.Unix(t.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(), Exclusive: t.Exclusive,
+			IssuedAt: time.Unix(t.IssuedAt, 0).UTC(), ExpiresAt: time.Unix(t.ExpiresAt, 0).UTC(), Exclusive: t.Exclusive, Cause: t.Cause,
 		}
 		if copy(token.Digest[:], t.Digest) != len(t.Digest) || len(t.Digest) != len(token.Digest) {
 			return oauth2.Minted{}, fmt.Errorf("%w: the digest of token %s has %d bytes", ErrUnreadable, t.ID, len(t.Digest))

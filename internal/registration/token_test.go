@@ -22,7 +22,7 @@ func mintedRecord() oauth2.Minted {
 		UID: "t", Namespace: "shop", Name: "printer", ClientID: "shop.legacy", ClientUID: "c", ClientName: "legacy",
 		Tokens: []oauth2.MintedToken{
 			{ID: "a", Digest: oauth2.Digest{1}, KeyID: "k", Audience: "https://hallpass.test/ns/shop", Scopes: []string{"read"}, IssuedAt: at, ExpiresAt: at.Add(time.Hour)},
-			{ID: "b", Digest: oauth2.Digest{2}, Audience: "https://hallpass.test/ns/shop", IssuedAt: at.Add(time.Minute), ExpiresAt: at.Add(2 * time.Hour), Exclusive: true},
+			{ID: "b", Digest: oauth2.Digest{2}, Audience: "https://hallpass.test/ns/shop", IssuedAt: at.Add(time.Minute), ExpiresAt: at.Add(2 * time.Hour), Exclusive: true, Cause: "TokenRenewed"},
 		},
 	}
 }

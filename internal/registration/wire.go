@@ -172,7 +172,7 @@ type wireRotation struct {
 	// Cause is there while plannedBy is on its way to its Secret. A reader that ignores it
 	// infers it for the audit line.
 	Cause string `json:"cause,omitempty"`
-	First     string `json:"first,omitempty"`
+	First string `json:"first,omitempty"`
 	// Generation is lost where a writer of before the field writes the record; the client's
 	// Secret proves it then.
 	Generation int64 `json:"generation,omitempty"`

@@ -246,9 +246,9 @@ func TestARepairIsNoRotation(t *testing.T) {
 		spec   func(*v1alpha1.OAuth2Client)
 		before func(*world)
 	}{
-		"a rotation is requested":                        {nil, ask("1")},
-		"a rotation is requested and waits":              {nil, threeSecrets},
-		"a rotation is due by the interval":              {day, func(w *world) { w.pass(24 * time.Hour) }},
+		"a rotation is requested":           {nil, ask("1")},
+		"a rotation is requested and waits": {nil, threeSecrets},
+		"a rotation is due by the interval": {day, func(w *world) { w.pass(24 * time.Hour) }},
 		"the registration is lost": {nil, func(w *world) {
 			_, s := w.registered("shop.app")
 			w.must(w.server.Delete(w.t.Context(), s))

@@ -32,8 +32,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return err
 	}
 	if !behind && r.minter.needed(object, s, ring) == "" {
-		r.minter.dropCommitted(object, s)
-		return r.publish(ctx, object, s)
+		return r.confirm(ctx, object, s)
 	}
 	// A random value is about to be made: decide on what the API server has, not on the cache.
 	if err := ownerOf(object).CheckAlive(ctx, r.Live); err != nil {
@@ -46,11 +45,28 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return err
 	}
 	reason := r.minter.needed(object, s, ring)
-	r.minter.dropCommitted(object, s)
 	if reason != "" {
+		r.recognize(object, s)
 		return r.mint(ctx, object, s, ring, reason)
 	}
-	return r.publish(ctx, object, s)
+	return r.confirm(ctx, object, s)
+}
+
+// confirm records that the token in the Secret is there.
+func (r *Reconciler) confirm(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	r.recognize(object, s)
+	if err := r.publish(ctx, object, s); err != nil {
+		return err
+	}
+	r.reports.announced.Drop(object.UID)
+	return nil
+}
+
+// recognize brings what is remembered and reported in line with the token in the Secret, whatever
+// the answer to its write was.
+func (r *Reconciler) recognize(object *v1alpha1.OAuth2Token, s *state) {
+	r.minter.dropCommitted(object, s)
+	r.reports.announceFound(object, s)
 }
 
 // mint makes a token in the order that leaves no reader with an invalid one: on record, then in the
@@ -80,6 +96,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	// it.
 	before := s.current.ID
 	minted.Exclusive = reason == reasonRepaired || reason == reasonChanged && !covers(minted, s.current)
+	minted.Cause = reason
 	s.record = credential.ProposeMinted(s.record, minted, before)
 	read := s.stored
 	if err := r.publish(ctx, object, s); err != nil {
@@ -98,7 +115,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	r.minter.proposals.Drop(object.UID)
 	r.reports.announce(object, s, reason)
 	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.time())
-	return r.publish(ctx, object, s)
+	return r.confirm(ctx, object, s)
 }
 
 // publish writes the record if it differs from what is stored, on the version that was read.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/controller/usagereport"
@@ -30,6 +31,9 @@ type reports struct {
 	written status.Written
 	revoked *revocations
 	copies  output.Copies
+	// announced are the ids of the tokens that were announced, until the records show that they
+	// have reached their Secrets.
+	announced attempt.Proposals[string]
 }
 
 // announce writes the audit line, in the words of the token server's, and an event about a token
@@ -45,6 +49,19 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	}[reason]
 	if note != "" {
 		r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, s.current.ID, secretName(object))
+	}
+	r.announced.Put(object, s.current.ID, s.current.ExpiresAt)
+}
+
+// announceFound announces a token that was on its way to the Secret by the record, is there, and
+// was not announced here: the answer to its write was lost, or the manager that wrote it has ended
+// then.
+func (r *reports) announceFound(object *v1alpha1.OAuth2Token, s *state) {
+	announced, _ := r.announced.Get(object.UID, r.Clock.Now())
+	for _, t := range s.before {
+		if s.found && t.ID == s.current.ID && t.ID != announced && t.Cause != "" {
+			r.announce(object, s, t.Cause)
+		}
 	}
 }
 
