@@ -171,11 +171,14 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"the audit line calls an automatic rotation a repair", []string{falseLine}, []edit{
 		{pure + "next.go", "case answers && r.Rotation.Cause == causeRotated:", "case false:"},
 		{pure + "next.go", ", r.wasDue(made.CreatedAt, p):", ":"},
-		{client + "changes.go", "case was >= 0 && d.announced != v.ID:", "case was >= 0:"},
+		{client + "changes.go", "case was >= 0 && u.announced != v.ID:", "case was >= 0:"},
 	}, ""},
 	{"the audit line calls a repair a rotation", nil, []edit{
 		{pure + "next.go", "case answers && r.Rotation.Cause == causeRepaired:", "case false:"},
 	}, client + "TestARepairIsNoRotation"},
+	{"a write of a registration that was not answered has no audit line", nil, []edit{
+		{client + "controller.go", "\t\tr.reportDone(c, s)\n", ""},
+	}, client + "TestAWriteThatIsNotAnsweredHasItsAuditLines"},
 	{"a token whose write was not answered has no audit line", nil, []edit{
 		{controllers + "oauth2token/report.go", "t.ID != announced && t.Cause != \"\" {", "false {"},
 	}, controllers + "oauth2token/TestEachTokenIsAnAuditLine"},

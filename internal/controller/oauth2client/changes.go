@@ -15,6 +15,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/credential"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 // ReasonCreated is the reason of the event about the first secret of a client. There is only one.
@@ -85,19 +86,53 @@ func (j journal) minted(c *v1alpha1.OAuth2Client, why credential.Reason, id stri
 	j.Eventf(c, nil, corev1.EventTypeNormal, reason, "WriteSecret", text, id, secretName(c))
 }
 
+// update is what a write of a registration changes of a client's credentials.
+type update struct {
+	before, after credential.Record
+	// retired and declared are those of the plan.
+	retired  []string
+	declared string
+	// announced is the id of the secret that an event has reported before it was confirmed.
+	announced string
+	// revoked is the instant before which all tokens are revoked from now on; zero if the write
+	// does not change it.
+	revoked time.Time
+	at      time.Time
+}
+
+// updateOf is what a write changes that registers what a decision has.
+func updateOf(before seen, wanted registration.Registration, d decision) update {
+	u := update{
+		before: before.record(), after: credential.Record{Verifiers: wanted.Client.Credentials.Verifiers, Rotation: wanted.Rotation},
+		retired: d.plan.Retired, declared: d.plan.Declared, at: before.at.Earliest,
+	}
+	if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {
+		u.revoked = at
+	}
+	return u
+}
+
+// sameSecrets reports whether two records have the same secrets in the same states, whatever their
+// times are: an attempt that is repeated may plan other ones.
+func sameSecrets(a, b credential.Record) bool {
+	return slices.EqualFunc(a.Verifiers, b.Verifiers, func(v, w oauth2.Verifier) bool {
+		return v.ID == w.ID && v.Pending == w.Pending && v.Replaced() == w.Replaced()
+	})
+}
+
 // published reports what a write of the registration has changed of the secrets that reached a
 // Secret.
-func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Record, d decision, now time.Time) {
-	policy, plan := policyOf(c), d.plan
+func (j journal) published(c *v1alpha1.OAuth2Client, u update) {
+	policy, before, after := policyOf(c), u.before, u.after
 	for _, v := range before.Verifiers {
 		if v.Pending || slices.ContainsFunc(after.Verifiers, sameID(v)) {
 			continue
 		}
 		switch {
-		case !v.Live(now):
+		case !v.Live(u.at):
 			j.note(c, changeExpired, v.ID)
 			j.Eventf(c, nil, corev1.EventTypeNormal, reasonExpired, "Expire", "Client secret %s is no longer accepted", v.ID)
-		case slices.Contains(plan.Retired, v.ID):
+		case slices.Contains(u.retired, v.ID):
 			j.note(c, changeRetired, v.ID)
 			j.Eventf(c, nil, corev1.EventTypeNormal, reasonRetired, "Retire",
 				"Client secret %s is no longer accepted: it was replaced, and it has not been used for %s", v.ID, v1alpha1.Text(policy.UnusedFor))
@@ -119,7 +154,7 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 		was := slices.IndexFunc(before.Verifiers, sameID(v))
 		switch {
 		case v.Pending || v.Replaced() || was >= 0 && !before.Verifiers[was].Pending:
-		case was >= 0 && d.announced != v.ID:
+		case was >= 0 && u.announced != v.ID:
 			// the manager that wrote the Secret has ended then
 			j.minted(c, before.ReasonOf(v, policy), v.ID, false)
 		case was >= 0:
@@ -127,11 +162,14 @@ func (j journal) published(c *v1alpha1.OAuth2Client, before, after credential.Re
 			j.note(c, changeMade, v.ID)
 		default:
 			j.note(c, changeAdopted, v.ID)
-			if plan.Declared == v.ID {
+			if u.declared == v.ID {
 				j.Eventf(c, nil, corev1.EventTypeNormal, reasonRotated, "ReadSecret",
 					"Read client secret %s from Secret %s in the place of the one before", v.ID, secretName(c))
 			}
 		}
+	}
+	if !u.revoked.IsZero() {
+		j.revoked(c, u.revoked)
 	}
 }
 

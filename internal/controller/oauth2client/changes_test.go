@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"context"
 	"regexp"
 	"slices"
 	"strings"
@@ -290,5 +291,56 @@ func TestARepairIsNoRotation(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestAWriteThatIsNotAnsweredHasItsAuditLines: the registration is written, and the answer is lost.
+// The lines come once the manager has read it, and once.
+func TestAWriteThatIsNotAnsweredHasItsAuditLines(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		do   func(*world)
+		want []string
+	}{
+		"a rotation without an overlap": {func(w *world) { w.askToRotate("app", "2") }, []string{"rotated", "replaced"}},
+		"the end of an overlap":         {func(w *world) { w.pass(2 * time.Hour) }, []string{"expired"}},
+		"the loss of the registration": {func(w *world) {
+			_, s := w.registered("shop.app")
+			w.must(w.server.Delete(w.t.Context(), s))
+		}, []string{"adopted"}},
+		"a revocation": {func(w *world) {
+			w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.RevokeTokensIssuedBefore = new(metav1.NewTime(w.clock.Now())) })
+		}, []string{"revoked"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			app := clientOfWorld("app")
+			app.Spec.Rotation.Overlap = "1h"
+			w.create(app)
+			w.rest("app")
+			if strings.Contains(name, "overlap") {
+				w.askToRotate("app", "1")
+				w.rest("app")
+			}
+			if strings.HasPrefix(name, "a rotation") {
+				w.edit("app", func(c *v1alpha1.OAuth2Client) { c.Spec.Rotation.Overlap = "0s" })
+				w.rest("app")
+			}
+			w.changes()
+			w.refuse = func(verb string, o client.Object) error {
+				if o.GetNamespace() == registryOfWorld && verb != "status" {
+					return lost{context.DeadlineExceeded}
+				}
+				return nil
+			}
+			c.do(w)
+			w.tries("app", time.Minute, 10*time.Second)
+			w.refuse = nil
+			w.tries("app", time.Minute, 10*time.Second)
+			if diff := cmp.Diff(c.want, w.changes()); diff != "" {
+				t.Errorf("changes in the audit log (-want +got):\n%s\n%q", diff, w.writes)
+			}
+		})
 	}
 }

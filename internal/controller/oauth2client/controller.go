@@ -142,6 +142,7 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 	s, d, err := r.look(ctx, c, m)
 	looked := err == nil
 	if looked {
+		r.reportDone(c, s)
 		s, d, err = r.do(ctx, c, m, s, d)
 	}
 	switch {

@@ -52,8 +52,6 @@ type decision struct {
 	// wants is what the registration would weigh that there is no room for; zero if there is.
 	// What is registered then only takes rights away.
 	wants int
-	// announced is the id of the secret that an event has reported before it was confirmed.
-	announced string
 }
 
 // registration is what has to be registered.

@@ -165,17 +165,28 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 		Room:           r.Policy.Room,
 		Forced:         d.wants > 0,
 	})
+	u := updateOf(before, wanted, d)
+	u.announced, _ = r.memory.announced.Get(c.UID, s.at.Earliest)
+	if output.MayBeDone(err) {
+		r.memory.unanswered.Put(c, u, s.at.Earliest.Add(unansweredFor))
+	}
 	if err != nil {
 		return s, err
 	}
 	s.registered, s.held = wanted, true
 	if s.stored != before.stored {
-		j := journal{r.Recorder, r.Audit}
-		d.announced, _ = r.memory.announced.Get(c.UID, s.at.Earliest)
-		j.published(c, before.record(), s.record(), d, s.at.Earliest)
-		if at := wanted.Client.Revocation.Before; at.After(before.registered.Client.Revocation.Before) {
-			j.revoked(c, at)
-		}
+		r.memory.unanswered.Drop(c.UID)
+		journal{r.Recorder, r.Audit}.published(c, u)
 	}
 	return s, nil
+}
+
+// reportDone reports the changes of a write of the registration that was not answered, once it
+// shows that the write was done.
+func (r *Reconciler) reportDone(c *v1alpha1.OAuth2Client, s seen) {
+	u, there := r.memory.unanswered.Get(c.UID, s.at.Earliest)
+	if there && s.held && sameSecrets(s.record(), u.after) && !s.registered.Client.Revocation.Before.Before(u.revoked) {
+		r.memory.unanswered.Drop(c.UID)
+		journal{r.Recorder, r.Audit}.published(c, u)
+	}
 }

@@ -4,6 +4,7 @@
 package oauth2client
 
 import (
+	"context"
 	crand "crypto/rand"
 	"errors"
 	"fmt"
@@ -100,6 +101,11 @@ type history struct {
 	// heard is how many audit lines were looked at, lost how many there were when the registry
 	// lost something.
 	heard, lost, requests int
+	// checked is how many audit lines there were when checkAudit compared them last. unheard
+	// are the ids of secrets that have no line: the manager ended before it knew that the write
+	// of their registration was done.
+	checked int
+	unheard map[string]bool
 	// annotated is the Secret as others have changed its metadata last.
 	annotated *corev1.Secret
 	// ofOthers are the Secrets in the client's namespace that are not its own, as they were
@@ -115,7 +121,7 @@ type history struct {
 
 func newHistory(t *testing.T, seed uint64) *history {
 	t.Helper()
-	h := &history{world: newWorld(t), since: map[string]time.Time{}, promises: map[string]time.Time{}, bounds: map[string]time.Time{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
+	h := &history{world: newWorld(t), since: map[string]time.Time{}, unheard: map[string]bool{}, promises: map[string]time.Time{}, bounds: map[string]time.Time{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
 	c := clientOfWorld("app")
 	c.Spec.Rotation.Overlap = []v1alpha1.Duration{"0s", "1h", "24h"}[h.random.IntN(3)]
 	c.Spec.Rotation.Interval = []v1alpha1.Duration{"", "", "24h"}[h.random.IntN(3)]
@@ -229,7 +235,12 @@ func (h *history) step() {
 				c.Spec.State = []v1alpha1.ClientState{v1alpha1.ClientActive, v1alpha1.ClientSuspended}[h.random.IntN(2)]
 			})
 		}},
-		{"a manager starts in the place of this one", h.start},
+		{"a manager starts in the place of this one", func() {
+			if h.unanswered() {
+				h.unhear()
+			}
+			h.start()
+		}},
 		{"time passes", func() {
 			h.later([]time.Duration{time.Second, time.Minute, 10 * time.Minute, 2 * time.Hour, 30 * time.Hour}[h.random.IntN(5)])
 		}},
@@ -472,6 +483,10 @@ func (h *history) refuseSome() {
 			kind = 3
 		}
 		if (what == 4 || what == kind || what == 0 && kind == 3) && h.random.IntN(often) == 0 {
+			// what times out may be done
+			if errors.Is(err, context.DeadlineExceeded) && h.random.IntN(2) == 0 {
+				return lost{err}
+			}
 			return err
 		}
 		return nil
@@ -583,7 +598,7 @@ func (h *history) check() {
 	h.checkChange(name, value, news, written)
 	h.last, h.confirmed = value, h.confirms(value)
 	h.checkPromises(news)
-	h.checkAudit(news)
+	h.checkAudit()
 	if was := h.annotated; s == nil || was != nil && was.Name != name {
 		h.annotated = nil // it was deleted, and another one is made
 	} else if was != nil && !keepsOthers(s, was) {
@@ -665,14 +680,18 @@ func (h *history) checkChange(name, value string, news []string, written []time.
 
 // checkAudit is that each secret that is registered has an audit line, and each that is not any
 // more.
-func (h *history) checkAudit(news []string) {
+func (h *history) checkAudit() {
 	h.t.Helper()
 	c, r := h.get("app"), h.registeredClient()
 	if h.rotatedFor != "" && h.rotatedFor == c.Status.Rotation.HandledRequest {
 		h.answered = h.rotatedFor
 	}
+	if h.unanswered() {
+		return // its lines come once the cache has the registration
+	}
+	news := h.audit[h.checked:]
 	before := h.listed
-	h.listed = nil
+	h.listed, h.checked = nil, len(h.audit)
 	if r == nil || r.UID != string(c.UID) {
 		return
 	}
@@ -681,7 +700,7 @@ func (h *history) checkAudit(news []string) {
 			continue
 		}
 		h.listed = append(h.listed, v.ID)
-		if !audited(h.audit, v.ID, "made", "rotated", "repaired", "adopted") {
+		if !h.unheard[v.ID] && !audited(h.audit, v.ID, "made", "rotated", "repaired", "adopted") {
 			h.t.Fatalf("no audit line says how secret %s came", v.ID)
 		}
 		// What a backup has as on its way may have been reported in another way before.
@@ -692,6 +711,25 @@ func (h *history) checkAudit(news []string) {
 	for _, id := range before {
 		if !slices.Contains(h.listed, id) && !audited(news, id, "expired", "ended", "replaced") {
 			h.t.Fatalf("no audit line says how secret %s ended", id)
+		}
+	}
+}
+
+// unanswered reports whether a write of the registration was not answered, and the manager does not
+// know yet whether it was done.
+func (h *history) unanswered() bool {
+	h.t.Helper()
+	_, waits := h.r.memory.unanswered.Get(h.get("app").UID, h.clock.Now())
+	return waits
+}
+
+// unhear notes that the secrets that are registered may have no audit line, nor those that were.
+func (h *history) unhear() {
+	h.t.Helper()
+	h.listed = nil
+	if r := h.registeredClient(); r != nil {
+		for _, v := range r.Credentials.Verifiers {
+			h.unheard[v.ID] = true
 		}
 	}
 }
@@ -982,6 +1020,7 @@ func (h *history) end() {
 		"the status speaks of another generation":                                           c.Status.ObservedGeneration != c.Generation,
 		"a request to rotate was swallowed":                                                 c.Annotations[v1alpha1.AnnotationRotate] != c.Status.Rotation.HandledRequest && c.Status.Rotation.Reason == "",
 		"a request to rotate was handled without a rotation":                                h.asked != "" && h.asked == h.value(name) && c.Annotations[v1alpha1.AnnotationRotate] == c.Status.Rotation.HandledRequest,
+		"an audit line waits":                                                               h.unanswered(),
 		"a Secret under a former name is there":                                             len(h.names()) != 1+len(h.ofOthers),
 	} {
 		if wrong {

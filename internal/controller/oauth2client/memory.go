@@ -29,6 +29,9 @@ type memory struct {
 	// announced are the ids of the secrets that an event has reported, until they are
 	// confirmed.
 	announced attempt.Proposals[string]
+	// unanswered are the changes by writes of registrations that were not answered, until it is
+	// known whether the writes were done.
+	unanswered attempt.Proposals[update]
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
 	repairs  attempt.Repairs
@@ -49,6 +52,9 @@ var errExpected = errors.New("the cache does not have the first secret of the cl
 
 // expectedFor is how long the cache may take.
 const expectedFor = 10 * time.Second
+
+// unansweredFor is longer than an API server is away.
+const unansweredFor = 30 * 24 * time.Hour
 
 // settle drops the expectation of a secret that the cache has, and the proposal of one that is in
 // its Secret: if that Secret is deleted, another value takes its place.
@@ -81,6 +87,7 @@ func (m *memory) forget(o client.Object) {
 	m.backoff.End(client.ObjectKeyFromObject(o))
 	m.proposals.Drop(o.GetUID())
 	m.announced.Drop(o.GetUID())
+	m.unanswered.Drop(o.GetUID())
 	m.expected.Drop(o.GetUID())
 	m.written.Forget(o)
 	m.repairs.Drop(o)

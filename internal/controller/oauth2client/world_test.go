@@ -178,16 +178,16 @@ func (w *world) client() client.Client {
 			return meta.SetList(list, items)
 		},
 		Create: func(ctx context.Context, _ client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			return w.write("create", o, func() error { w.identify(o); return w.server.Create(ctx, o, options...) })
+			return w.write("create", o, func(o client.Object) error { w.identify(o); return w.server.Create(ctx, o, options...) })
 		},
 		Update: func(ctx context.Context, _ client.WithWatch, o client.Object, options ...client.UpdateOption) error {
-			return w.write("update", o, func() error { return w.server.Update(ctx, o, options...) })
+			return w.write("update", o, func(o client.Object) error { return w.server.Update(ctx, o, options...) })
 		},
 		Delete: func(ctx context.Context, _ client.WithWatch, o client.Object, options ...client.DeleteOption) error {
-			return w.write("delete", o, func() error { return w.server.Delete(ctx, o, options...) })
+			return w.write("delete", o, func(o client.Object) error { return w.server.Delete(ctx, o, options...) })
 		},
 		SubResourcePatch: func(ctx context.Context, _ client.Client, sub string, o client.Object, p client.Patch, options ...client.SubResourcePatchOption) error {
-			return w.write("status", o, func() error { return w.server.SubResource(sub).Patch(ctx, o, p, options...) })
+			return w.write("status", o, func(o client.Object) error { return w.server.SubResource(sub).Patch(ctx, o, p, options...) })
 		},
 	})
 }
@@ -210,12 +210,24 @@ func selected(object client.Object, o client.ListOptions) bool {
 	return true
 }
 
-func (w *world) write(verb string, o client.Object, do func() error) error {
+// lost is the error of a write that is done and is not answered.
+type lost struct{ error }
+
+func (w *world) write(verb string, o client.Object, do func(client.Object) error) error {
 	w.writing.Lock()
 	defer w.writing.Unlock()
 	line := fmt.Sprintf("%s %s", verb, w.key(o))
 	if w.refuse != nil {
-		if err := w.refuse(verb, o); err != nil {
+		var unanswered lost
+		switch err := w.refuse(verb, o); {
+		case errors.As(err, &unanswered):
+			w.writes = append(w.writes, line+" not answered")
+			copied, _ := o.DeepCopyObject().(client.Object)
+			if err := do(copied); err != nil {
+				return err
+			}
+			return unanswered.error
+		case err != nil:
 			w.writes = append(w.writes, line+" refused")
 			return err
 		}
@@ -223,7 +235,7 @@ func (w *world) write(verb string, o client.Object, do func() error) error {
 	if w.alter != nil {
 		w.alter(o)
 	}
-	err := do()
+	err := do(o)
 	w.writes = append(w.writes, line)
 	return err
 }

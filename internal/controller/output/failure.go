@@ -76,6 +76,15 @@ func unanswered(failure error) bool {
 		errors.Is(failure, io.EOF) || errors.Is(failure, io.ErrUnexpectedEOF)
 }
 
+// MayBeDone reports whether a write that failed may be done: the API server did not answer, or did
+// not see it through.
+func MayBeDone(failure error) bool {
+	if status, ok := errors.AsType[*apierrors.StatusError](failure); ok {
+		return !byWebhook(status) && status.Status().Code >= http.StatusInternalServerError
+	}
+	return unanswered(failure)
+}
+
 // refused reports whether the API server, or an admission webhook that it must ask, refuses a
 // request.
 func refused(failure error) bool {
