@@ -179,6 +179,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a write of a registration that was not answered has no audit line", nil, []edit{
 		{client + "controller.go", "\t\tr.reportDone(c, s)\n", ""},
 	}, client + "TestAWriteThatIsNotAnsweredHasItsAuditLines"},
+	{"a token that ends by a write that was not answered has no audit line", nil, []edit{
+		{controllers + "oauth2token/find.go", "\t\tr.reports.reportDone(object, found)\n", ""},
+	}, controllers + "oauth2token/TestATokenThatEndsByAWriteThatIsNotAnsweredIsAnAuditLine"},
 	{"a token whose write was not answered has no audit line", nil, []edit{
 		{controllers + "oauth2token/report.go", "t.ID != announced && t.Cause != \"\" {", "false {"},
 	}, controllers + "oauth2token/TestEachTokenIsAnAuditLine"},

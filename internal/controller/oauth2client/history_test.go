@@ -101,11 +101,11 @@ type history struct {
 	// heard is how many audit lines were looked at, lost how many there were when the registry
 	// lost something.
 	heard, lost, requests int
-	// checked is how many audit lines there were when checkAudit compared them last. unheard
+	// checked is how many audit lines there were when checkAudit compared them last. unaudited
 	// are the ids of secrets that have no line: the manager ended before it knew that the write
 	// of their registration was done.
 	checked int
-	unheard map[string]bool
+	unaudited map[string]bool
 	// annotated is the Secret as others have changed its metadata last.
 	annotated *corev1.Secret
 	// ofOthers are the Secrets in the client's namespace that are not its own, as they were
@@ -121,7 +121,7 @@ type history struct {
 
 func newHistory(t *testing.T, seed uint64) *history {
 	t.Helper()
-	h := &history{world: newWorld(t), since: map[string]time.Time{}, unheard: map[string]bool{}, promises: map[string]time.Time{}, bounds: map[string]time.Time{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
+	h := &history{world: newWorld(t), since: map[string]time.Time{}, unaudited: map[string]bool{}, promises: map[string]time.Time{}, bounds: map[string]time.Time{}, random: rand.New(rand.NewPCG(seed, 0))} //nolint:gosec // a history has to be the same again
 	c := clientOfWorld("app")
 	c.Spec.Rotation.Overlap = []v1alpha1.Duration{"0s", "1h", "24h"}[h.random.IntN(3)]
 	c.Spec.Rotation.Interval = []v1alpha1.Duration{"", "", "24h"}[h.random.IntN(3)]
@@ -237,7 +237,7 @@ func (h *history) step() {
 		}},
 		{"a manager starts in the place of this one", func() {
 			if h.unanswered() {
-				h.unhear()
+				h.skipAudit()
 			}
 			h.start()
 		}},
@@ -700,7 +700,7 @@ func (h *history) checkAudit() {
 			continue
 		}
 		h.listed = append(h.listed, v.ID)
-		if !h.unheard[v.ID] && !audited(h.audit, v.ID, "made", "rotated", "repaired", "adopted") {
+		if !h.unaudited[v.ID] && !audited(h.audit, v.ID, "made", "rotated", "repaired", "adopted") {
 			h.t.Fatalf("no audit line says how secret %s came", v.ID)
 		}
 		// What a backup has as on its way may have been reported in another way before.
@@ -723,13 +723,13 @@ func (h *history) unanswered() bool {
 	return waits
 }
 
-// unhear notes that the secrets that are registered may have no audit line, nor those that were.
-func (h *history) unhear() {
+// skipAudit notes that the secrets that are registered may have no audit line, nor those that were.
+func (h *history) skipAudit() {
 	h.t.Helper()
 	h.listed = nil
 	if r := h.registeredClient(); r != nil {
 		for _, v := range r.Credentials.Verifiers {
-			h.unheard[v.ID] = true
+			h.unaudited[v.ID] = true
 		}
 	}
 }

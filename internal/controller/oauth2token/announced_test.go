@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +82,34 @@ func TestEachTokenIsAnAuditLine(t *testing.T) {
 	}
 }
 
+// TestATokenThatEndsByAWriteThatIsNotAnsweredIsAnAuditLine: the token was edited in its Secret, and
+// the write of the record that ends it is done and not answered.
+func TestATokenThatEndsByAWriteThatIsNotAnsweredIsAnAuditLine(t *testing.T) {
+	for name, done := range map[string]bool{"the write is done": true, "the write is not done": false} {
+		t.Run(name, func(t *testing.T) {
+			ended := 0
+			b := newBench(t, func(line string) {
+				if strings.Contains(line, `"change"="ended"`) {
+					ended++
+				}
+			})
+			b.look(nil)
+			b.scribble()
+			b.confirmed, b.done = context.DeadlineExceeded, done
+			b.look(b.confirmed)
+			if ended != 0 {
+				t.Errorf("%d lines before it is known whether the write was done", ended)
+			}
+			b.confirmed = nil
+			b.look(nil)
+			b.look(nil)
+			if ended != 1 {
+				t.Errorf("%d lines", ended)
+			}
+		})
+	}
+}
+
 // bench is an API server that loses answers, and a manager.
 type bench struct {
 	t      *testing.T
@@ -91,7 +120,8 @@ type bench struct {
 	// secret is the answer to the next write of the Secret, confirmed that to the write of the
 	// record after it.
 	secret, confirmed error
-	written           bool
+	// done is whether the write of the record is done that is answered with an error.
+	written, done bool
 }
 
 func newBench(t *testing.T, audit func(line string)) *bench {
@@ -130,6 +160,8 @@ func (b *bench) write(o client.Object, do func() error) error {
 	case o.GetNamespace() == b.object.Namespace:
 		b.written = true
 		return errors.Join(do(), b.secret)
+	case b.written && b.confirmed != nil && b.done:
+		return errors.Join(do(), b.confirmed)
 	case b.written && b.confirmed != nil:
 		return b.confirmed
 	}

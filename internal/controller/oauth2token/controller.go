@@ -319,6 +319,7 @@ func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, e
 		r.Policy.Room.Done(kind, client.ObjectKeyFromObject(e.Object))
 		r.minter.proposals.Drop(e.Object.GetUID())
 		r.reports.announced.Drop(e.Object.GetUID())
+		r.reports.unanswered.Drop(e.Object.GetUID())
 		r.repairs.Drop(e.Object)
 		r.reports.written.Forget(e.Object)
 		r.reports.copies.Forget(e.Object)

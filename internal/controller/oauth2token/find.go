@@ -99,6 +99,7 @@ func (r *Reconciler) findRecord(ctx context.Context, object *v1alpha1.OAuth2Toke
 	switch found, err := registration.DecodeToken(stored.Data); {
 	case err == nil && found.UID == s.record.UID:
 		s.record.Tokens, s.before, s.former = found.Tokens, found.Tokens, found.ClientUID
+		r.reports.reportDone(object, found)
 	case errors.Is(err, wire.ErrNewer):
 		s.condition = new(v1alpha1.UnreadableRecord())
 	}

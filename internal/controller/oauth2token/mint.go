@@ -141,8 +141,13 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 		s.noRoom = new(allowance.Condition(registration.WeighToken(s.record), s.former != ""))
 		return errors.Join(err, unknown)
 	}
+	change := recordChange{s.before, s.record, r.Clock.Now()}
+	if output.MayBeDone(err) {
+		r.reports.unanswered.Put(object, change, change.at.Add(unansweredFor))
+	}
 	if err == nil && s.stored != before {
-		r.reports.dropped(object, s)
+		r.reports.unanswered.Drop(object.UID)
+		r.reports.dropped(object, change)
 		s.before = s.record.Tokens
 	}
 	return err

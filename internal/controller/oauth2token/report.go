@@ -34,7 +34,20 @@ type reports struct {
 	// announced are the ids of the tokens that were announced, until the records show that they
 	// have reached their Secrets.
 	announced attempt.Proposals[string]
+	// unanswered are the changes by writes of records that were not answered, until it is known
+	// whether the writes were done.
+	unanswered attempt.Proposals[recordChange]
 }
+
+// recordChange is a write of a record.
+type recordChange struct {
+	before []oauth2.MintedToken
+	after  oauth2.Minted
+	at     time.Time
+}
+
+// unansweredFor is longer than an API server is away.
+const unansweredFor = 30 * 24 * time.Hour
 
 // announce writes the audit line, in the words of the token server's, and an event about a token
 // that the user does not expect.
@@ -68,16 +81,27 @@ func (r *reports) announceFound(object *v1alpha1.OAuth2Token, s *state) {
 // dropped writes an audit line about each token that is off the record by now: it has expired,
 // unless the status has reported its end, which has its line then; or it is not accepted any more,
 // because another one replaced it or nothing allows it.
-func (r *reports) dropped(object *v1alpha1.OAuth2Token, s *state) {
-	for _, t := range s.before {
-		kept := slices.ContainsFunc(s.record.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
+func (r *reports) dropped(object *v1alpha1.OAuth2Token, change recordChange) {
+	for _, t := range change.before {
+		kept := slices.ContainsFunc(change.after.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
 		switch {
 		case kept:
-		case t.Live(r.Clock.Now()):
-			r.ended(object, "ended", s.record.ClientID, t.ID)
+		case t.Live(change.at):
+			r.ended(object, "ended", change.after.ClientID, t.ID)
 		case !reportsEnd(object.Status, t.ID):
-			r.ended(object, "expired", s.record.ClientID, t.ID)
+			r.ended(object, "expired", change.after.ClientID, t.ID)
 		}
+	}
+}
+
+// reportDone writes the audit lines of a write of the record that was not answered, once the record
+// shows that the write was done.
+func (r *reports) reportDone(object *v1alpha1.OAuth2Token, read oauth2.Minted) {
+	change, there := r.unanswered.Get(object.UID, r.Clock.Now())
+	sameID := func(a, b oauth2.MintedToken) bool { return a.ID == b.ID }
+	if there && slices.EqualFunc(read.Tokens, change.after.Tokens, sameID) {
+		r.unanswered.Drop(object.UID)
+		r.dropped(object, change)
 	}
 }
 
