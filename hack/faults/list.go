@@ -127,6 +127,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a request to rotate is ignored", []string{swallowed}, []edit{
 		{pure + "secrets.go", `if p.Request != "" && p.Request != r.Rotation.Handled {`, never},
 	}, ""},
+	{"a late registration lowers the generation that the status reports", nil, []edit{
+		{client + "status.go", "case d.failure != nil:\n\t\t// a late", "case false:\n\t\t// a late"},
+	}, client + "TestALateRegistrationLowersNoGeneration"},
 	{"a lost registration rotates again", []string{again}, []edit{
 		{client + "methods.go", "Unhandled: reported.ObservedGeneration > 0 && reported.Rotation.HandledRequest != p.Request,", "Unhandled: reported.ObservedGeneration > 0,"},
 	}, ""},

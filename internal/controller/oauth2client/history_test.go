@@ -104,7 +104,7 @@ type history struct {
 	// checked is how many audit lines there were when checkAudit compared them last. unaudited
 	// are the ids of secrets that have no line: the manager ended before it knew that the write
 	// of their registration was done.
-	checked int
+	checked   int
 	unaudited map[string]bool
 	// annotated is the Secret as others have changed its metadata last.
 	annotated *corev1.Secret

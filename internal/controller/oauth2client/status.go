@@ -156,8 +156,12 @@ func rotationOf(c *v1alpha1.OAuth2Client, m method, s seen, d decision) v1alpha1
 	found := v1alpha1.RotationStatus{
 		HandledRequest: plan.Record.Rotation.Handled, Generation: plan.Record.Rotation.Generation, NextAt: metav1.NewTime(plan.Due),
 	}
-	if !s.held {
+	switch {
+	case !s.held:
 		found.Generation = c.Status.Rotation.Generation
+	case d.failure != nil:
+		// a late cache may have it as it was before, and it may be deleted
+		found.Generation = max(found.Generation, c.Status.Rotation.Generation)
 	}
 	switch {
 	case request != "" && request == c.Status.Rotation.HandledRequest:

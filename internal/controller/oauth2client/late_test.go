@@ -1,0 +1,39 @@
+// Copyright 2026 The Hallpass Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth2client
+
+import (
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// TestALateRegistrationLowersNoGeneration: the cache has the registration of before a rotation, and
+// a write is refused. If registration and Secret are lost then, only the status has the generation.
+func TestALateRegistrationLowersNoGeneration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(clientOfWorld("app"))
+	w.rest("app")
+	_, registered := w.registered("shop.app")
+	key := w.key(registered)
+	late := w.cached[key]
+	w.askToRotate("app", "1")
+	w.rest("app")
+	before := w.get("app").Status.Rotation.Generation
+	w.sync()
+	w.cached[key] = late
+	w.refuse = func(verb string, o client.Object) error {
+		if verb != "status" && o.GetNamespace() == registryOfWorld {
+			return errForbidden
+		}
+		return nil
+	}
+	if _, err := w.reconcile("app"); err == nil {
+		t.Fatalf("no write was refused: %q", w.writes)
+	}
+	if now := w.get("app").Status.Rotation.Generation; before != 1 || now != before {
+		t.Errorf("generation %d is reported, and before it was %d", now, before)
+	}
+}
