@@ -98,9 +98,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a former Secret with the new name gets another value", []string{replaced, comesBack, "secrets are current"}, []edit{
 		{client + "methods.go", "|| f.object != nil && record.Inherits(", "|| f.object != nil || record.Inherits("},
 	}, ""},
-	{"a first secret whose registration was refused is not tried again", []string{refused}, []edit{
+	{"a first secret whose registration was refused is not tried again", nil, []edit{
 		{client + "do.go", "if err := errors.Join(unwritten, unpublished); err != nil {", "if unwritten == nil {\n\t\tr.memory.proposals.Drop(c.UID)\n\t}\n\tif err := errors.Join(unwritten, unpublished); err != nil {"},
-	}, ""},
+	}, client + "TestAFirstSecretIsRegisteredByTheNextAttempt"},
 	{"a read writes the key of generations, and does not report that the write was refused", nil, []edit{
 		{client + "generations.go", "text, there := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif !there {", "text := secret.GetAnnotations()[v1alpha1.AnnotationGeneration]\n\tif false {"},
 		{client + "generations.go", "key, err := g.keys.read(ctx)", "key, err := g.keys.ensure(ctx)"},
