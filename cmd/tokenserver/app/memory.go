@@ -28,7 +28,7 @@ const (
 	clientSlot = 89
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
-	// of each entry of a revocation.Set, with the spare capacity of its lists
+	// setBytes is what each entry of a revocation.Set takes, with the spare capacity of its lists.
 	setBytes = 32
 	// holderBytes is what a client takes that has revocations: its names, a number, and counts.
 	holderBytes = 160
@@ -82,7 +82,8 @@ func holdings(records int) []holding {
 	return []holding{
 		{"the process at rest: libraries, metrics, budgets", 1, 12 << 20, []string{
 			"auth.inFlight", "auth.pages", "auth.source", "auth.verification", "budget.Budget", "budget.Places", "directory.contact", "revocation.Collapser",
-			"revocation.epoch", "revocation.selection", "serve.Batch", "tokenserver.clientRate", "tokenserver.loginPort", "tokenserver.revokeEndpoint", "tokenserver.tokenEndpoint",
+			"revocation.epoch", "revocation.selection", "serve.Batch",
+			"tokenserver.clientRate", "tokenserver.loginPort", "tokenserver.revokeEndpoint", "tokenserver.tokenEndpoint",
 		}},
 		{"headroom of the garbage collector", 1, heapHeadroom, nil},
 		{"the table of clients and their owners", clientSlots(registration.ClientsIn(records)), clientSlot, []string{"memory.table"}},

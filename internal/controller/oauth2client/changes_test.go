@@ -225,8 +225,8 @@ func TestAFirstSecretIsNeitherRotatedNorRepaired(t *testing.T) {
 	}
 }
 
-// TestARepairIsNoRotation: the Secret is edited while a rotation is due, and the write
-// that confirms another value is refused at first. The manager that confirms it calls it what the one
+// TestARepairIsNoRotation: the Secret is edited while a rotation is due, and the write that
+// confirms another value is refused at first. The manager that confirms it calls it what the one
 // called it that wrote it.
 func TestARepairIsNoRotation(t *testing.T) {
 	t.Parallel()

@@ -142,7 +142,9 @@ func (r *Reconciler) attempt(ctx context.Context, c *v1alpha1.OAuth2Client, m me
 	s, d, err := r.look(ctx, c, m)
 	looked := err == nil
 	if looked {
-		r.reportDone(c, s)
+		if u, done := r.memory.answered(c.UID, s); done {
+			journal{r.Recorder, r.Audit}.published(c, u)
+		}
 		s, d, err = r.do(ctx, c, m, s, d)
 	}
 	switch {

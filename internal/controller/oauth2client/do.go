@@ -180,13 +180,3 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	}
 	return s, nil
 }
-
-// reportDone reports the changes of a write of the registration that was not answered, once it
-// shows that the write was done.
-func (r *Reconciler) reportDone(c *v1alpha1.OAuth2Client, s seen) {
-	u, there := r.memory.unanswered.Get(c.UID, s.at.Earliest)
-	if there && s.held && sameSecrets(s.record(), u.after) && !s.registered.Client.Revocation.Before.Before(u.revoked) {
-		r.memory.unanswered.Drop(c.UID)
-		journal{r.Recorder, r.Audit}.published(c, u)
-	}
-}

@@ -56,6 +56,17 @@ const expectedFor = 10 * time.Second
 // unansweredFor is longer than an API server is away.
 const unansweredFor = 30 * 24 * time.Hour
 
+// answered returns the changes by a write of the registration that was not answered, once, if the
+// registration shows that the write was done.
+func (m *memory) answered(uid types.UID, s seen) (u update, done bool) {
+	u, there := m.unanswered.Get(uid, s.at.Earliest)
+	done = there && s.held && sameSecrets(s.record(), u.after) && !s.registered.Client.Revocation.Before.Before(u.revoked)
+	if done {
+		m.unanswered.Drop(uid)
+	}
+	return u, done
+}
+
 // settle drops the expectation of a secret that the cache has, and the proposal of one that is in
 // its Secret: if that Secret is deleted, another value takes its place.
 func (m *memory) settle(uid types.UID, s seen, plan credential.Plan) {

@@ -149,8 +149,8 @@ func (s seen) record() credential.Record {
 func (r *Reconciler) see(ctx context.Context, c *v1alpha1.OAuth2Client, m method) (seen, error) {
 	s := seen{at: r.time()}
 	for _, look := range []func(context.Context, *v1alpha1.OAuth2Client, seen) (seen, error){
-		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, r.seeLabels, r.seeRoom, seeBytes(r.Policy.Room),
-		r.seeCollapsed, seeShared(r.Informers),
+		r.seePolicy, seeIssuer(r.Client, r.RegistryNamespace, r.Policy.Namespaced()), r.seeLogin, r.seeRegistration, seeLabels(r.Live), r.seeRoom,
+		seeBytes(r.Policy.Room), r.seeCollapsed, seeShared(r.Informers),
 	} {
 		var err error
 		if s, err = look(ctx, c, s); err != nil {
