@@ -28,7 +28,8 @@ const (
 	clientSlot = 89
 	// a client and its owner in the file of the snapshot, beside the record.
 	snapshotBytes = 90
-	// setBytes is what each entry of a revocation.Set takes, with the spare capacity of its lists.
+	// setBytes is what each entry of a revocation.Set takes, with the spare capacity of its
+	// lists.
 	setBytes = 32
 	// holderBytes is what a client takes that has revocations: its names, a number, and counts.
 	holderBytes = 160
