@@ -19,6 +19,10 @@ import (
 // more.
 const maxProposals = 16384
 
+// UnansweredFor is how long it is remembered what a write changes that was not answered: longer
+// than an API server is away.
+const UnansweredFor = 30 * 24 * time.Hour
+
 // Proposals keeps by UID the values that are on their way to Secrets, so that each attempt writes
 // the same one. It cannot be printed. The zero Proposals is ready to use.
 type Proposals[T any] struct {

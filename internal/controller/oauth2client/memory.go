@@ -53,9 +53,6 @@ var errExpected = errors.New("the cache does not have the first secret of the cl
 // expectedFor is how long the cache may take.
 const expectedFor = 10 * time.Second
 
-// unansweredFor is longer than an API server is away.
-const unansweredFor = 30 * 24 * time.Hour
-
 // answered returns the changes by a write of the registration that was not answered, once, if the
 // registration shows that the write was done.
 func (m *memory) answered(uid types.UID, s seen) (u update, done bool) {

@@ -143,7 +143,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	}
 	change := recordChange{s.before, s.record, r.Clock.Now()}
 	if output.MayBeDone(err) {
-		r.reports.unanswered.Put(object, change, change.at.Add(unansweredFor))
+		r.reports.unanswered.Put(object, change, change.at.Add(attempt.UnansweredFor))
 	}
 	if err == nil && s.stored != before {
 		r.reports.unanswered.Drop(object.UID)

@@ -46,9 +46,6 @@ type recordChange struct {
 	at     time.Time
 }
 
-// unansweredFor is longer than an API server is away.
-const unansweredFor = 30 * 24 * time.Hour
-
 // announce writes the audit line, in the words of the token server's, and an event about a token
 // that the user does not expect.
 func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string) {
