@@ -26,14 +26,14 @@ func SettleMinted(m oauth2.Minted, value oauth2.Secret, now Time) (oauth2.Minted
 	}
 	tokens := commit(m.Tokens, at, now.Past(), func(t oauth2.MintedToken, isCurrent bool) (oauth2.MintedToken, bool) {
 		if isCurrent {
-			t.Exclusive, t.Cause = false, ""
+			t.Exclusive = false
 			return t, true
 		}
 		return t, !current.Exclusive && (!t.IssuedAt.After(current.IssuedAt) || now.Past().Sub(t.IssuedAt) <= PendingLife)
 	})
 	reached := slices.IndexFunc(tokens, hasID(current.ID)) + 1
 	m.Tokens = append(evict(tokens[:reached], reached-maxCommitted, every, nil), tokens[reached:]...)
-	current.Exclusive, current.Cause = false, ""
+	current.Exclusive = false
 	return m, current, found
 }
 

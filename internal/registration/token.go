@@ -53,8 +53,8 @@ type wireMintedToken struct {
 	IssuedAt  int64    `json:"issuedAt"`
 	ExpiresAt int64    `json:"expiresAt"`
 	Exclusive bool     `json:"alone,omitempty"`
-	// Cause is there while the token is on its way to its Secret. A manager that ignores it
-	// writes no audit line about a token that another one has made.
+	// A manager that ignores Cause writes no audit line about a token that another one has
+	// made.
 	Cause string `json:"cause,omitempty"`
 }
 

@@ -30,11 +30,18 @@ func (a *answers) dial(t *testing.T) net.Conn {
 // tlsOf connects by TLS for HTTP/1.1.
 func (a *answers) tlsOf(t *testing.T) net.Conn {
 	t.Helper()
-	conn := tls.Client(a.dial(t), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // the test's own server
-	if err := conn.HandshakeContext(t.Context()); err != nil {
+	conn, err := a.tryTLS(t)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return conn
+}
+
+// tryTLS is tlsOf for a connection that may be refused.
+func (a *answers) tryTLS(t *testing.T) (net.Conn, error) {
+	t.Helper()
+	conn := tls.Client(a.dial(t), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}) //nolint:gosec // the test's own server
+	return conn, conn.HandshakeContext(t.Context())
 }
 
 // wideRequest is the beginning of a request with headers of few bytes.

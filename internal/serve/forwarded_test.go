@@ -159,15 +159,17 @@ func TestARequestOfHTTP1BehindAProxyEnds(t *testing.T) {
 	const limit = 2 << 20
 	var closings closingsBySource
 	a := serveAnswers(t, &answers{length: 100, bodies: true, closed: closings.closed}, limit)
-	send := func(source string) net.Conn {
-		conn := a.tlsOf(t)
+	send := func(conn net.Conn, source string) {
 		_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: %s\r\nContent-Length: 16384\r\n\r\n", source)
-		return conn
 	}
-	honest := send("203.0.113.7")
+	honest := a.tlsOf(t)
+	send(honest, "203.0.113.7")
 	waiting(t, "the request is not read", func() bool { return a.handled.Load() == 1 })
 	for range 100 {
-		send("198.51.100.1")
+		// where there is no room the proxy gets no further connection
+		if conn, err := a.tryTLS(t); err == nil {
+			send(conn, "198.51.100.1")
+		}
 	}
 	waiting(t, "no request of the source with the most was ended", func() bool { return closings.of("198.51.100.1") > 0 })
 	if _, err := io.WriteString(honest, strings.Repeat("x", 16384)); err != nil {

@@ -30,6 +30,7 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/apiclock"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/output"
 )
 
 // LookAgain bounds how long a controller trusts its sleep: clocks are set, and machines suspended.
@@ -78,6 +79,33 @@ func (s Store) Write(ctx context.Context, secret *corev1.Secret, data map[string
 		return fmt.Errorf("write the %s to %s: %w", s.Of, secret.Name, err)
 	}
 	return nil
+}
+
+// Unanswered is a write of a Secret that the API server did not answer, so that it may be done. The
+// zero Unanswered is none. It is for one worker.
+type Unanswered struct {
+	data   map[string][]byte
+	report func()
+}
+
+// Written calls report if a write was done, which failed with an error or nil. If it may be done,
+// Read calls it instead.
+func (u *Unanswered) Written(data map[string][]byte, failure error, report func()) {
+	switch {
+	case failure == nil:
+		*u = Unanswered{}
+		report()
+	case output.MayBeDone(failure):
+		*u = Unanswered{data: data, report: report}
+	}
+}
+
+// Read reports the write, once, if what was read shows that it was done.
+func (u *Unanswered) Read(secret *corev1.Secret) {
+	if u.report != nil && maps.EqualFunc(secret.Data, u.data, bytes.Equal) {
+		u.report()
+		*u = Unanswered{}
+	}
 }
 
 // Pause is the time until there is something to do. Keys that are gone wait for the clocks to

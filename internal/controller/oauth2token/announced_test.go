@@ -32,26 +32,26 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
-// TestEachTokenIsAnAuditLine: also one whose write was not answered, or could not be confirmed, and
-// is found by the same manager or by the next one.
+// TestEachTokenIsAnAuditLine: also one whose write was not answered, and that is found by the same
+// manager or by the next one. Another manager takes it for announced once it is in the status.
 func TestEachTokenIsAnAuditLine(t *testing.T) {
-	lost, refused := errors.New("context deadline exceeded"), errors.New("denied")
+	lost := errors.New("context deadline exceeded")
 	for name, c := range map[string]struct {
 		// first is there before: without it a first token is made, with it the Secret was
 		// edited.
 		first bool
-		// secret is the answer to the write of the Secret, which is done. confirmed is that
-		// to the write of the record then, which is not done if it is an error.
-		secret, confirmed error
-		restart           bool
-		want              []string
+		// secret is the answer to the write of the Secret, which is done.
+		secret error
+		// refused is whether the status cannot be written then.
+		refused, restart bool
+		want             []string
 	}{
-		"all is answered":                                   {false, nil, nil, false, []string{reasonCreated}},
-		"the answer is lost":                                {false, lost, nil, false, []string{reasonCreated}},
-		"the answer is lost, and the manager ends":          {false, lost, nil, true, []string{reasonCreated}},
-		"the record is not confirmed":                       {false, nil, refused, false, []string{reasonCreated}},
-		"the record is not confirmed, and the manager ends": {false, nil, refused, true, []string{reasonCreated, reasonCreated}},
-		"the answer to a repair is lost":                    {true, lost, nil, true, []string{reasonRepaired}},
+		"all is answered":                                  {false, nil, false, false, []string{reasonCreated}},
+		"the answer is lost":                               {false, lost, false, false, []string{reasonCreated}},
+		"the answer is lost, and the manager ends":         {false, lost, false, true, []string{reasonCreated}},
+		"the status is not written":                        {false, nil, true, false, []string{reasonCreated}},
+		"the status is not written, and the manager ends":  {false, nil, true, true, []string{reasonCreated, reasonCreated}},
+		"the answer to a repair is lost, and it ends then": {true, lost, false, true, []string{reasonRepaired}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var causes []string
@@ -65,13 +65,14 @@ func TestEachTokenIsAnAuditLine(t *testing.T) {
 				b.scribble()
 				causes = nil
 			}
-			b.secret, b.confirmed = c.secret, c.confirmed
-			b.look(errors.Join(c.secret, c.confirmed))
-			b.secret, b.confirmed = nil, nil
+			b.secret, b.refused = c.secret, c.refused
+			b.look(c.secret)
+			b.secret = nil
 			if c.restart {
 				b.start()
 			}
 			b.look(nil)
+			b.refused = false
 			b.look(nil)
 			b.start()
 			b.look(nil)
@@ -122,6 +123,8 @@ type bench struct {
 	secret, confirmed error
 	// done is whether the write of the record is done that is answered with an error.
 	written, done bool
+	// refused is whether the status cannot be written.
+	refused bool
 }
 
 func newBench(t *testing.T, audit func(line string)) *bench {
@@ -204,5 +207,8 @@ func (b *bench) look(want error) {
 	}
 	if (err == nil) != (want == nil) {
 		b.t.Fatalf("%v, want %v", err, want)
+	}
+	if err == nil && !b.refused {
+		b.object.Status.TokenID = s.current.ID
 	}
 }

@@ -32,7 +32,8 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return err
 	}
 	if !behind && r.minter.needed(object, s, ring) == "" {
-		return r.confirm(ctx, object, s)
+		r.recognize(object, s)
+		return r.publish(ctx, object, s)
 	}
 	// A random value is about to be made: decide on what the API server has, not on the cache.
 	if err := ownerOf(object).CheckAlive(ctx, r.Live); err != nil {
@@ -45,21 +46,11 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 		return err
 	}
 	reason := r.minter.needed(object, s, ring)
+	r.recognize(object, s)
 	if reason != "" {
-		r.recognize(object, s)
 		return r.mint(ctx, object, s, ring, reason)
 	}
-	return r.confirm(ctx, object, s)
-}
-
-// confirm records that the token in the Secret is there.
-func (r *Reconciler) confirm(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
-	r.recognize(object, s)
-	if err := r.publish(ctx, object, s); err != nil {
-		return err
-	}
-	r.reports.announced.Drop(object.UID)
-	return nil
+	return r.publish(ctx, object, s)
 }
 
 // recognize brings what is remembered and reported in line with the token in the Secret, whatever
@@ -115,7 +106,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	r.minter.proposals.Drop(object.UID)
 	r.reports.announce(object, s, reason)
 	s.record, s.current, s.found = credential.SettleMinted(credential.CommittedMinted(s.record, before, minted.ID), s.value, r.time())
-	return r.confirm(ctx, object, s)
+	return r.publish(ctx, object, s)
 }
 
 // publish writes the record if it differs from what is stored, on the version that was read.

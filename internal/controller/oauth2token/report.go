@@ -31,8 +31,7 @@ type reports struct {
 	written status.Written
 	revoked *revocations
 	copies  output.Copies
-	// announced are the ids of the tokens that were announced, until the records show that they
-	// have reached their Secrets.
+	// announced are the ids of the tokens that were announced, until the statuses have them.
 	announced attempt.Proposals[string]
 	// unanswered are the changes by writes of records that were not answered, until it is known
 	// whether the writes were done.
@@ -63,13 +62,17 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	r.announced.Put(object, s.current.ID, s.current.ExpiresAt)
 }
 
-// announceFound announces a token that was on its way to the Secret by the record, is there, and
-// was not announced here: the answer to its write was lost, or the manager that wrote it has ended
-// then.
+// announceFound announces a token that is in the Secret, and that was not announced by this manager
+// nor by one that could write the status afterwards: the answer to its write was lost, or the
+// manager that wrote it has ended then.
 func (r *reports) announceFound(object *v1alpha1.OAuth2Token, s *state) {
 	announced, _ := r.announced.Get(object.UID, r.Clock.Now())
 	for _, t := range s.before {
-		if s.found && t.ID == s.current.ID && t.ID != announced && t.Cause != "" {
+		switch {
+		case !s.found || t.ID != s.current.ID || t.Cause == "":
+		case t.ID == object.Status.TokenID:
+			r.announced.Drop(object.UID)
+		case t.ID != announced:
 			r.announce(object, s, t.Cause)
 		}
 	}

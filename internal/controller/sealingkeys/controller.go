@@ -43,6 +43,8 @@ type Reconciler struct {
 
 	// held is the last ring that was read or written here. There is one worker.
 	held seal.Ring
+	// unanswered is the last write of the ring.
+	unanswered keysecret.Unanswered
 
 	mu sync.Mutex
 	// restored is when a restore of the store was noticed that the ring does not have yet.
@@ -84,6 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		ctrl.LoggerFrom(ctx).Info("a newer version wrote the sealing keys: none is rotated until a manager of that version runs", "reason", err.Error())
 		return ctrl.Result{}, nil
 	}
+	r.unanswered.Read(secret)
 	read := seal.Ring{}
 	if secret.ResourceVersion != "" {
 		if read, err = registration.DecodeSealing(secret.Data); errors.Is(err, seal.ErrUnreadable) {
@@ -102,10 +105,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		if err := r.store().Write(ctx, secret, data); err != nil {
+		err = r.store().Write(ctx, secret, data)
+		r.unanswered.Written(data, err, func() { r.audit(read, ring) })
+		if err != nil {
 			return ctrl.Result{}, err
 		}
-		r.audit(read, ring)
 	}
 	r.held = ring
 	return ctrl.Result{RequeueAfter: keysecret.Pause(ring.Due(), now)}, nil

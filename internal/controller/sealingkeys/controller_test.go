@@ -6,6 +6,7 @@ package sealingkeys
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -34,6 +35,8 @@ type installation struct {
 	now    apiclock.Time
 	writes int
 	lines  []string
+	// answer is the answer to writes, which are done; nil in most tests.
+	answer error
 }
 
 func newInstallation(t testing.TB) *installation {
@@ -45,11 +48,11 @@ func newInstallation(t testing.TB) *installation {
 	i.Client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			i.writes++
-			return c.Create(ctx, o, options...)
+			return errors.Join(c.Create(ctx, o, options...), i.answer)
 		},
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
 			i.writes++
-			return c.Update(ctx, o, options...)
+			return errors.Join(c.Update(ctx, o, options...), i.answer)
 		},
 	})
 	return i
@@ -113,6 +116,21 @@ func TestTheFirstManagerMakesAKeyAndTheNextFindsIt(t *testing.T) {
 		t.Errorf("a second manager wrote %d times", i.writes-1)
 	}
 	if len(i.lines) != 1 || !strings.Contains(i.lines[0], ring.Keys()[0].ID()) {
+		t.Errorf("the audit lines are %q", i.lines)
+	}
+}
+
+func TestAWriteThatIsNotAnsweredHasItsLine(t *testing.T) {
+	i := newInstallation(t)
+	r := i.manager()
+	i.answer = context.DeadlineExceeded
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{}); !errors.Is(err, i.answer) || len(i.lines) > 0 {
+		t.Fatalf("%v, and the lines %q", err, i.lines)
+	}
+	i.answer = nil
+	i.reconcile(r)
+	i.reconcile(r)
+	if len(i.lines) != 1 || !strings.Contains(i.lines[0], i.ring().Keys()[0].ID()) {
 		t.Errorf("the audit lines are %q", i.lines)
 	}
 }

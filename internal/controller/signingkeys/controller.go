@@ -52,6 +52,8 @@ type Reconciler struct {
 
 	// held is the last ring that was read or written here. There is one worker.
 	held keyring.Ring
+	// unanswered is the last write of the ring of the token servers.
+	unanswered keysecret.Unanswered
 	// reported is what events have reported about annotations: no event is repeated while an
 	// annotation stays.
 	reported map[string]string
@@ -83,6 +85,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 			return ctrl.Result{}, nil
 		}
 	}
+	r.unanswered.Read(kept.secret)
 	now := r.Time()
 	ring := r.latest(kept.ring, spare.ring, now.Earliest)
 	order := r.order(kept.secret, ring, now.Earliest)
@@ -90,16 +93,23 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	// in this order: a key counts as published once token servers can read it
-	for i, copied := range []stored{kept, spare} {
-		if err := r.write(ctx, copied, rotation.Ring); err != nil {
-			return ctrl.Result{}, err
-		}
-		if r.held = rotation.Ring; i == 0 {
-			r.audit(rotation.Changes)
-		}
+	data, err := registration.EncodeKeys(rotation.Ring)
+	if err != nil {
+		return ctrl.Result{}, err
 	}
-	r.reportRotation(kept.secret, rotation, now.Earliest)
+	// in this order: a key counts as published once token servers can read it
+	err = r.store().Write(ctx, kept.secret, data)
+	r.unanswered.Written(data, err, func() {
+		r.audit(rotation.Changes)
+		r.reportRotation(kept.secret, rotation, now.Earliest)
+	})
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	r.held = rotation.Ring
+	if err := r.store().Write(ctx, spare.secret, data); err != nil {
+		return ctrl.Result{}, err
+	}
 	return ctrl.Result{RequeueAfter: keysecret.Pause(rotation.Next, now)}, nil
 }
 
@@ -224,15 +234,6 @@ func (r *Reconciler) read(ctx context.Context, name string) (stored, error) {
 		s.ring, err = registration.DecodeKeys(secret.Data)
 	}
 	return s, err
-}
-
-// write brings a Secret to a ring.
-func (r *Reconciler) write(ctx context.Context, s stored, ring keyring.Ring) error {
-	data, err := registration.EncodeKeys(ring)
-	if err != nil {
-		return err
-	}
-	return r.store().Write(ctx, s.secret, data)
 }
 
 func (r *Reconciler) store() keysecret.Store {

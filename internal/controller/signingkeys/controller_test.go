@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -43,6 +45,8 @@ type installation struct {
 	time   func(shown time.Time) apiclock.Time
 	writes int
 	events *events.FakeRecorder
+	// answer is the answer to writes, which are done; nil in most tests.
+	answer error
 }
 
 func newInstallation(t testing.TB) *installation {
@@ -54,11 +58,11 @@ func newInstallation(t testing.TB) *installation {
 	i.Client = interceptor.NewClient(fake.NewClientBuilder().WithScheme(scheme).Build(), interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			i.writes++
-			return c.Create(ctx, o, options...)
+			return errors.Join(c.Create(ctx, o, options...), i.answer)
 		},
 		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
 			i.writes++
-			return c.Update(ctx, o, options...)
+			return errors.Join(c.Update(ctx, o, options...), i.answer)
 		},
 	})
 	return i
@@ -328,6 +332,33 @@ func TestTheLifeOfAKeyIsAudited(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told()); diff != "" {
 		t.Errorf("after the taint (-want +got):\n%s", diff)
+	}
+}
+
+// TestAWriteThatIsNotAnsweredHasItsLinesAndEvents, once: by the next look, if it was done.
+func TestAWriteThatIsNotAnsweredHasItsLinesAndEvents(t *testing.T) {
+	i := newInstallation(t)
+	r, lines := i.manager(), 0
+	r.Audit = funcr.New(func(string, string) { lines++ }, funcr.Options{})
+	unanswered := func() {
+		t.Helper()
+		lines, i.answer = 0, context.DeadlineExceeded
+		if _, err := r.Reconcile(t.Context(), ctrl.Request{}); !errors.Is(err, i.answer) || lines > 0 {
+			t.Fatalf("%v, and %d lines before it is known that the write was done", err, lines)
+		}
+		i.answer = nil
+		i.reconcile(r)
+		i.reconcile(r)
+	}
+	unanswered()
+	if lines != 3 {
+		t.Errorf("%d lines about the first keys, want 3", lines)
+	}
+	i.clock.SetTime(i.clock.Now().Add(24 * time.Hour))
+	i.annotate(v1alpha1.AnnotationRotate, "1")
+	unanswered()
+	if lines == 0 || len(i.events.Events) != 1 {
+		t.Errorf("%d lines and %d events about the rotation", lines, len(i.events.Events))
 	}
 }
 
