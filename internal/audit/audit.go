@@ -10,10 +10,10 @@ package audit
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 	"sync"
@@ -156,7 +156,7 @@ var records = sync.Pool{New: func() any { return new(Record) }} //nolint:gocheck
 func (a *Auditor) Begin(ctx context.Context, endpoint string, from Origin) (context.Context, *Record) {
 	r, _ := records.Get().(*Record)
 	*r = Record{
-		Endpoint: endpoint, Started: a.Now(), RequestID: newRequestID(), CallerID: callerID(from.RequestID),
+		Endpoint: endpoint, Started: a.Now(), RequestID: rand.Text(), CallerID: callerID(from.RequestID),
 	}
 	r.Source, r.SourceAddress = a.peer(from.RemoteAddr)
 	r.ForwardedFor, r.ForwardedAddress = a.forwardedFor(from.RemoteAddr, from.ForwardedFor)
@@ -206,23 +206,6 @@ func (a *Auditor) End(ctx context.Context, r *Record, trail auth.Trail, status i
 	endSpan(r, status)
 	*r = Record{}
 	records.Put(r)
-}
-
-// newRequestID names a request by 128 random bits in base32 (RFC 4648 section 6). Nobody gains by
-// guessing one, so they are from the generator of the runtime, which takes a third of the time of
-// crypto/rand.
-func newRequestID() string {
-	const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	var id [26]byte
-	var bits uint64
-	for i := range id {
-		if i%(len(id)/2) == 0 {
-			bits = rand.Uint64() //nolint:gosec // it is a name and no secret
-		}
-		id[i] = digits[bits%uint64(len(digits))]
-		bits /= uint64(len(digits))
-	}
-	return string(id[:])
 }
 
 // maxCallerID bounds the request id of a caller; a UUID has 36 characters.
