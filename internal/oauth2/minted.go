@@ -44,8 +44,8 @@ type MintedToken struct {
 	// Exclusive means that the others end once this one is known to be in its Secret.
 	Exclusive bool
 	// Cause is why it was made, for the manager that finds it in its Secret and in no status:
-	// the one that wrote it may have ended. It is empty in a record that a version of before the
-	// field wrote.
+	// the one that wrote it may have ended. It is empty in a record that a version of before
+	// the field wrote.
 	Cause string
 }
 

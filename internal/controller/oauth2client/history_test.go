@@ -98,8 +98,8 @@ type history struct {
 	// asked is the value in the Secret when a rotation was requested last; "" once a lost
 	// registration takes what is in the Secret for the answer.
 	asked string
-	// stale is a value that had ended already when its Secret, which could not be deleted, became
-	// the client's again. Until that Secret can be written, it stays there.
+	// stale is a value that had ended already when its Secret, which could not be deleted,
+	// became the client's again. Until that Secret can be written, it stays there.
 	stale string
 	// heard is how many audit lines were looked at, lost how many there were when the registry
 	// lost something.
@@ -591,7 +591,7 @@ func (h *history) check() {
 	h.checkCount()
 	s := h.holder()
 	if s == nil && h.secret(secretName(h.get("app"))) != nil {
-		// the client has to have another name, and what becomes of its value is not seen
+		// the client has to have another name, and the end of its value is not seen
 		h.confirmed = false
 		return
 	}
@@ -750,7 +750,7 @@ func audited(lines []string, id string, changes ...string) bool {
 	})
 }
 
-// says reports whether an audit line says what has become of a value.
+// says reports whether an audit line reports a change of a value.
 func says(lines []string, change, value string) bool {
 	of, err := oauth2.ParseClientSecret(oauth2.NewSecret(value))
 	return err == nil && audited(lines, of.ID, change)

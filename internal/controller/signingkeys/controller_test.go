@@ -335,7 +335,7 @@ func TestTheLifeOfAKeyIsAudited(t *testing.T) {
 	}
 }
 
-// TestAWriteThatIsNotAnsweredHasItsLinesAndEvents, once: by the next look, if it was done.
+// TestAWriteThatIsNotAnsweredHasItsLinesAndEvents, once: by the next reconcile, if it was done.
 func TestAWriteThatIsNotAnsweredHasItsLinesAndEvents(t *testing.T) {
 	i := newInstallation(t)
 	r, lines := i.manager(), 0
