@@ -312,6 +312,9 @@ func (h *history) rename() {
 		found := h.own()
 		former := found != nil && !metav1.IsControlledBy(found, c)
 		h.annotated, h.unproven, h.harmed = nil, h.unproven || former, h.harmed || former
+		if former {
+			clear(h.bounds) // its value is adopted again where the registration is lost
+		}
 		if found != nil && h.registeredClient() != nil && !h.accepts("shop.app", string(found.Data[keyClientSecret])) {
 			h.stale = string(found.Data[keyClientSecret])
 		}
