@@ -92,29 +92,14 @@ func TestWhatIsSharedIsOnThePage(t *testing.T) {
 func typesThatGrow(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	files, declared := token.NewFileSet(), []declaration(nil)
-	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		file, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
+	eachFile(t, files, dir, func(path string, _ []byte, file *ast.File) {
 		ast.Inspect(file, func(n ast.Node) bool {
 			if spec, ok := n.(*ast.TypeSpec); ok {
 				declared = append(declared, declaration{file.Name.Name, filepath.Dir(path), spec})
 			}
 			return true
 		})
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	maps := map[string]bool{} // the types that are maps, by directory and name
 	for _, d := range declared {
 		if _, ok := d.spec.Type.(*ast.MapType); ok {
@@ -134,19 +119,8 @@ func typesThatGrow(t *testing.T, dir string) (names []string) {
 func varsThatGrow(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	declared := regexp.MustCompile(`(?m)^(?:var |\t)(\w+) .*(?:= map\[|= make\(|sync\.Map|sync\.Pool|chan ).*$`)
-	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
-			return err
-		}
-		source, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		files := token.NewFileSet()
-		file, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
-		if err != nil {
-			return err
-		}
+	files := token.NewFileSet()
+	eachFile(t, files, dir, func(_ string, source []byte, file *ast.File) {
 		for _, decl := range file.Decls {
 			group, ok := decl.(*ast.GenDecl)
 			if !ok || group.Tok != token.VAR {
@@ -160,12 +134,30 @@ func varsThatGrow(t *testing.T, dir string) (names []string) {
 				}
 			}
 		}
-		return nil
+	})
+	return names
+}
+
+// eachFile visits the source files of packages below a directory.
+func eachFile(t *testing.T, files *token.FileSet, dir string, visit func(path string, source []byte, file *ast.File)) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(root, dir), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		file, err := parser.ParseFile(files, path, source, parser.SkipObjectResolution)
+		if err == nil {
+			visit(path, source, file)
+		}
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return names
 }
 
 // restOfLine is what follows on the same line.
