@@ -5,8 +5,11 @@ package oauth2client
 
 import (
 	"testing"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/hallpass-dev/hallpass/internal/credential"
 )
 
 // TestALateRegistrationLowersNoGeneration: the cache has the registration of before a rotation, and
@@ -35,5 +38,29 @@ func TestALateRegistrationLowersNoGeneration(t *testing.T) {
 	}
 	if now := w.get("app").Status.Rotation.Generation; before != 1 || now != before {
 		t.Errorf("generation %d is reported, and before it was %d", now, before)
+	}
+}
+
+// TestALostRegistrationIsNoNewClient: a cache that is late has neither the registration, which was
+// lost, nor the Secret that was made again. The value in it is that of applications.
+func TestALostRegistrationIsNoNewClient(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(clientOfWorld("app"))
+	w.rest("app")
+	w.must(w.r.Client.Delete(t.Context(), w.secret("app")))
+	w.rest("app")
+	value := w.value("app")
+	_, registered := w.registered("shop.app")
+	w.must(w.r.Client.Delete(t.Context(), registered))
+	delete(w.cached, w.key(w.secret("app")))
+	delete(w.cached, w.key(registered))
+	if _, err := w.reconcile("app"); err != nil {
+		t.Errorf("the first look after that: %v", err)
+	}
+	w.pass(credential.PendingLife + time.Minute)
+	w.rest("app")
+	if w.value("app") != value || !w.accepts("shop.app", value) {
+		t.Errorf("the value was replaced, or is refused: %q", w.writes)
 	}
 }
