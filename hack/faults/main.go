@@ -114,7 +114,7 @@ func (f fault) find(ctx context.Context, root, dir string, most, steps int) (str
 	return "", errNotFound
 }
 
-var failure = regexp.MustCompile(`(?m)^ +history_test\.go:\d+: (.*)$`)
+var failure = regexp.MustCompile(`(?m)^ +history(?:_\w+)?_test\.go:\d+: (.*)$`)
 
 // failures are the invariants that did not hold, without what had happened.
 func failures(out string) (lines []string) {
