@@ -185,6 +185,10 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a write of a registration that was not answered has no audit line", nil, []edit{
 		{client + "memory.go", "sameSecrets(s.record(), u.after) && ", "false && sameSecrets(s.record(), u.after) && "},
 	}, client + "TestAWriteThatIsNotAnsweredHasItsAuditLines"},
+	{"an attempt by a late cache makes a manager forget the write before", nil, []edit{
+		{controllers + "attempt/unanswered.go", "changes = []T{changes[0], changes[last]}", "changes = []T{changes[last]}"},
+		{controllers + "attempt/unanswered.go", "last > 1 {", "last > 0 {"},
+	}, client + "TestALateCacheLosesNoAuditLine"},
 	{"a token that ends by a write that was not answered has no audit line", nil, []edit{
 		{controllers + "oauth2token/find.go", "\t\tr.reports.reportDone(object, found)\n", ""},
 	}, controllers + "oauth2token/TestATokenThatEndsByAWriteThatIsNotAnsweredIsAnAuditLine"},

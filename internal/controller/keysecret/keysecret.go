@@ -81,12 +81,19 @@ func (s Store) Write(ctx context.Context, secret *corev1.Secret, data map[string
 	return nil
 }
 
-// Unanswered is a write of a Secret that the API server did not answer, so that it may be done. The
-// zero Unanswered is none. It is for one worker.
-type Unanswered struct {
+// Unanswered are writes of a Secret that the API server did not answer, so that one of them may be
+// done, also after a later read. The zero Unanswered is none. It is for one worker.
+type Unanswered struct{ writes []write }
+
+// write is what was written, and what reports that it was.
+type write struct {
 	data   map[string][]byte
 	report func()
 }
+
+// mostUnanswered bounds the writes that are remembered: the API server is away, and each attempt
+// fails.
+const mostUnanswered = 4
 
 // Written calls report if a write was done, which failed with an error or nil. If it may be done,
 // Read calls it instead.
@@ -96,14 +103,16 @@ func (u *Unanswered) Written(data map[string][]byte, failure error, report func(
 		*u = Unanswered{}
 		report()
 	case output.MayBeDone(failure):
-		*u = Unanswered{data: data, report: report}
+		u.writes = append(u.writes, write{data, report})
+		u.writes = u.writes[max(0, len(u.writes)-mostUnanswered):]
 	}
 }
 
 // Read reports the write, once, if what was read shows that it was done.
 func (u *Unanswered) Read(secret *corev1.Secret) {
-	if u.report != nil && maps.EqualFunc(secret.Data, u.data, bytes.Equal) {
-		u.report()
+	at := slices.IndexFunc(u.writes, func(w write) bool { return maps.EqualFunc(secret.Data, w.data, bytes.Equal) })
+	if at >= 0 {
+		u.writes[at].report()
 		*u = Unanswered{}
 	}
 }

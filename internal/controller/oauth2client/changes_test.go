@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/registration"
 )
 
 const ownSecret = "K7mQ0Zt3bV9xYp2LwRc8Hd5NfSg1Ja6E"
@@ -342,5 +343,48 @@ func TestAWriteThatIsNotAnsweredHasItsAuditLines(t *testing.T) {
 				t.Errorf("changes in the audit log (-want +got):\n%s\n%q", diff, w.writes)
 			}
 		})
+	}
+}
+
+// TestALateCacheLosesNoAuditLine: the registration is written, the answer is lost, and what the
+// cache has is older: the attempts that begin there cannot be done.
+func TestALateCacheLosesNoAuditLine(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	app := clientOfWorld("app")
+	app.Spec.Rotation.Overlap = "0s"
+	w.create(app)
+	w.rest("app")
+	w.changes()
+	registry, isLost := 0, true
+	w.refuse = func(_ string, o client.Object) error {
+		if o.GetNamespace() != registryOfWorld || o.GetName() == registration.GenerationKeySecretName {
+			return nil
+		}
+		if registry++; registry == 1 {
+			return nil
+		}
+		if isLost {
+			isLost = false
+			return lost{context.DeadlineExceeded}
+		}
+		return context.DeadlineExceeded
+	}
+	w.askToRotate("app", "1")
+	w.sync()
+	if _, err := w.reconcile("app"); err == nil || isLost {
+		t.Fatalf("the second write of the registration was answered: %q", w.writes)
+	}
+	s := w.secret("app")
+	s.Data[keyClientSecret] = []byte("scribble")
+	w.must(w.server.Update(t.Context(), s))
+	w.sync("Secret shop/", "OAuth2Client ")
+	if _, err := w.reconcile("app"); err == nil {
+		t.Fatalf("a write of the registration was answered: %q", w.writes)
+	}
+	w.refuse = nil
+	w.tries("app", time.Minute, 10*time.Second)
+	if diff := cmp.Diff([]string{"rotated", "replaced", "repaired", "replaced"}, w.changes()); diff != "" {
+		t.Errorf("changes in the audit log (-want +got):\n%s\n%q", diff, w.writes)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"sync"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
-	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/credential"
@@ -169,7 +168,7 @@ func (r *Reconciler) publish(ctx context.Context, c *v1alpha1.OAuth2Client, s se
 	u := updateOf(before, wanted, d)
 	u.announced, _ = r.memory.announced.Get(c.UID, s.at.Earliest)
 	if output.MayBeDone(err) {
-		r.memory.unanswered.Put(c, u, s.at.Earliest.Add(attempt.UnansweredFor))
+		r.memory.unanswered.Put(c, u, s.at.Earliest)
 	}
 	if err != nil {
 		return s, err

@@ -262,8 +262,7 @@ func (h *history) checkAudit() {
 // know yet whether it was done.
 func (h *history) unanswered() bool {
 	h.t.Helper()
-	_, waits := h.r.memory.unanswered.Get(h.get("app").UID, h.clock.Now())
-	return waits
+	return len(h.r.memory.unanswered.Get(h.get("app").UID, h.clock.Now())) > 0
 }
 
 // skipAudit notes that the secrets that are registered may have no audit line, nor those that were,

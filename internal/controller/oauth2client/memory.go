@@ -6,6 +6,7 @@ package oauth2client
 import (
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -31,7 +32,7 @@ type memory struct {
 	announced attempt.Proposals[string]
 	// unanswered are the changes by writes of registrations that were not answered, until it is
 	// known whether the writes were done.
-	unanswered attempt.Proposals[update]
+	unanswered attempt.Unanswered[update]
 	// expected are the clients whose first secret is on its way to the cache.
 	expected attempt.Proposals[struct{}]
 	repairs  attempt.Repairs
@@ -56,12 +57,15 @@ const expectedFor = 10 * time.Second
 // answered returns the changes by a write of the registration that was not answered, once, if the
 // registration shows that the write was done.
 func (m *memory) answered(uid types.UID, s seen) (u update, done bool) {
-	u, there := m.unanswered.Get(uid, s.at.Earliest)
-	done = there && s.held && sameSecrets(s.record(), u.after) && !s.registered.Client.Revocation.Before.Before(u.revoked)
-	if done {
-		m.unanswered.Drop(uid)
+	changes := m.unanswered.Get(uid, s.at.Earliest)
+	at := slices.IndexFunc(changes, func(u update) bool {
+		return s.held && sameSecrets(s.record(), u.after) && !s.registered.Client.Revocation.Before.Before(u.revoked)
+	})
+	if at < 0 {
+		return update{}, false
 	}
-	return u, done
+	m.unanswered.Drop(uid)
+	return changes[at], true
 }
 
 // settle drops the expectation of a secret that the cache has, and the proposal of one that is in
