@@ -26,7 +26,7 @@ var growing = regexp.MustCompile(`\bchan |sync\.Map|list\.List|Schedule\[|single
 // what a process has once, and what only administrators add to.
 var values = []string{
 	// one object, record, decision or page
-	"credential.Plan", "credential.Uses", "keysecret.Unanswered", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "oauth2client.seen", "publish.Record",
+	"credential.Plan", "credential.Uses", "keysecret.write", "oauth2.Client", "oauth2.Consent", "oauth2client.consents", "oauth2client.decision", "oauth2client.seen", "publish.Record",
 	"registration.wireConsent", "registration.wireRegistration", "usagereport.record", "inventory.tally", "tokenrevocation.look",
 	// the policies, revocations, keys and issuers of administrators
 	"keyring.Ring", "seal.Key", "oauth2policy.Reconciler", "signingkeys.Reconciler", "sealingkeys.Reconciler", "tokenrevocation.Reconciler", "trustedissuer.Reconciler",
