@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
+	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 	"github.com/hallpass-dev/hallpass/internal/controller/fair"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
@@ -242,7 +243,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).
 		Watches(&v1alpha1.OAuth2Token{}, gone).
-		WithOptions(fair.Options(workers, nil, r.ownerNamespace))
+		WithOptions(fair.Options(workers, attempt.RateLimiter(), r.ownerNamespace))
 	if !r.Policy.Namespaced() {
 		building = building.Watches(&v1alpha1.OAuth2TrustedIssuer{}, gone)
 	}
