@@ -340,6 +340,7 @@ func elsewhere() map[string]func(*testing.T) {
 		"OAuth2Token/RepairDoesNotHold":           TestARepairThatDoesNotHoldIsReported,
 		"OAuth2Client/Progressing":                TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/Progressing":                 TestARefusedWriteIsTriedAFewTimesAMinute,
+		"OAuth2Resource/Progressing":              TestARefusedWriteIsTriedAFewTimesAMinute,
 		"OAuth2Token/ExpiresSoon":                 TestAnExpiredTokenIsToldFromOthers,
 		"OAuth2Client/TooManyBytes":               TestANamespaceIsStoppedAtItsBytes,
 		"OAuth2Token/TooManyBytes":                TestANamespaceIsStoppedAtItsBytes,
