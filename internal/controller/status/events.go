@@ -19,9 +19,18 @@ import (
 // maxNote bounds the note of an event; the API server takes 1,024 bytes.
 const maxNote = 1000
 
-// partial are the conditions that are False while a part of a spec is not so.
-var partial = []string{ //nolint:gochecknoglobals // a constant list
-	v1alpha1.ConditionGrantsComplete, v1alpha1.ConditionKeysComplete, v1alpha1.ConditionClaimsComplete, v1alpha1.ConditionWithinLimits,
+// partial are the conditions that report, by a status, that a part of a spec has no effect, or that
+// requests which it seems to allow are refused.
+var partial = []struct { //nolint:gochecknoglobals // a constant list
+	kind   string
+	status metav1.ConditionStatus
+}{
+	{v1alpha1.ConditionGrantsComplete, metav1.ConditionFalse},
+	{v1alpha1.ConditionKeysComplete, metav1.ConditionFalse},
+	{v1alpha1.ConditionClaimsComplete, metav1.ConditionFalse},
+	{v1alpha1.ConditionWithinLimits, metav1.ConditionFalse},
+	{v1alpha1.ConditionClientIDNeeded, metav1.ConditionTrue},
+	{v1alpha1.ConditionOpenToPullRequests, metav1.ConditionTrue},
 }
 
 // Announce emits an event for each cause that keeps an object, or a part of its spec, from taking
@@ -33,13 +42,13 @@ func Announce(recorder events.EventRecorder, o client.Object, before, after []me
 			emit(recorder, o, because)
 		}
 	}
-	for _, kind := range partial {
-		now := meta.FindStatusCondition(after, kind)
-		if now == nil || now.Status != metav1.ConditionFalse {
+	for _, p := range partial {
+		now := meta.FindStatusCondition(after, p.kind)
+		if now == nil || now.Status != p.status {
 			continue
 		}
-		was := meta.FindStatusCondition(before, kind)
-		if was != nil && was.Status != metav1.ConditionFalse {
+		was := meta.FindStatusCondition(before, p.kind)
+		if was != nil && was.Status != p.status {
 			was = nil
 		}
 		if differs(was, now) {

@@ -115,6 +115,32 @@ func TestACauseHasOneEvent(t *testing.T) {
 	}
 }
 
+func TestAPartWithoutEffectHasOneEvent(t *testing.T) {
+	shared, open := v1alpha1.ClientIDNeeded("worker", "shop.app"), v1alpha1.OpenToPullRequests()
+	lacks, has := v1alpha1.GrantsIncomplete("read", 0), v1alpha1.GrantsComplete()
+	for name, c := range map[string]struct {
+		before, after []metav1.Condition
+		want          int
+	}{
+		"a scope that is not granted":                    {nil, []metav1.Condition{lacks}, 1},
+		"all scopes are granted":                         {[]metav1.Condition{lacks}, []metav1.Condition{has}, 0},
+		"a scope is granted no longer":                   {[]metav1.Condition{has}, []metav1.Condition{lacks}, 1},
+		"another client names the service account":       {[]metav1.Condition{has}, []metav1.Condition{has, shared}, 1},
+		"it still does":                                  {[]metav1.Condition{shared}, []metav1.Condition{shared}, 0},
+		"it no longer does":                              {[]metav1.Condition{shared}, nil, 0},
+		"the job of a pull request could have the token": {nil, []metav1.Condition{open}, 1},
+		"a condition that is about something else":       {nil, []metav1.Condition{v1alpha1.RevocationsCollapsed()}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			recorder := events.NewFakeRecorder(10)
+			Announce(recorder, &v1alpha1.OAuth2Client{}, c.before, c.after)
+			if got := len(recorder.Events); got != c.want {
+				t.Errorf("%d events, want %d", got, c.want)
+			}
+		})
+	}
+}
+
 func TestAFailedAttemptKeepsWhatIsOnRecordInForce(t *testing.T) {
 	ready, trouble := v1alpha1.ResourceDeclared(), new(v1alpha1.Progressing("write it"))
 	was := []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue}}
