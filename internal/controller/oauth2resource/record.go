@@ -255,7 +255,7 @@ func (r *Reconciler) checkIdentifier(ctx context.Context, object *v1alpha1.OAuth
 		}
 		s.held = false
 		// it was published before its identifier was reserved
-		return output.Delete(ctx, r.Client, s.stored)
+		return publish.Delete(ctx, r.Client, s.stored)
 	}
 	if !s.held && !s.ceilings.AllowResourceIdentifier(chosen) {
 		s.ready = new(v1alpha1.IdentifierNotAllowed(chosen))

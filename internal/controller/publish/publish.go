@@ -94,6 +94,15 @@ func Write(ctx context.Context, c client.Client, stored *corev1.Secret, record R
 	return wanted, nil
 }
 
+// Delete deletes a record of an owner that is there and may have none. The error wraps
+// wire.ErrNewer if a newer version wrote the record: it stays as it is, and keeps its lock.
+func Delete(ctx context.Context, c client.Client, stored *corev1.Secret) error {
+	if err := registration.CheckWrite(stored.Data); err != nil {
+		return fmt.Errorf("delete %s: %w", stored.Name, err)
+	}
+	return output.Delete(ctx, c, stored)
+}
+
 func write(ctx context.Context, c client.Client, stored, wanted *corev1.Secret) error {
 	if stored != nil && stored.Type == wanted.Type {
 		output.KeepOthers(wanted, stored)

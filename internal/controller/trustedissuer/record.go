@@ -18,7 +18,6 @@ import (
 
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
-	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
 	"github.com/hallpass-dev/hallpass/internal/jws"
@@ -254,9 +253,11 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Trusted
 		if s.stored == nil {
 			return nil
 		}
-		stored := s.stored
-		s.stored = nil
-		return output.Delete(ctx, r.Client, stored)
+		err := publish.Delete(ctx, r.Client, s.stored)
+		if err == nil {
+			s.stored = nil
+		}
+		return err
 	}
 	data, err := registration.EncodeIssuer(s.issuer)
 	if err != nil {

@@ -61,7 +61,8 @@ func (s *state) verdict() (v status.Verdict, fresh *metav1.Condition) {
 	if s.issuer.Suspended {
 		v.Ready = v1alpha1.IssuerIsSuspended()
 	}
-	if v.Obstacle = cmp.Or(s.refusal, s.obstacle); v.Obstacle != nil {
+	// what is on record stays in force behind an obstacle, also of an issuer not to trust
+	if v.Obstacle = cmp.Or(s.obstacle, s.refusal); v.Obstacle != nil {
 		return v, nil
 	}
 	isStale := !s.issuer.Keys.Until.IsZero() && !s.now.Before(s.issuer.Keys.Until)
