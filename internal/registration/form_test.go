@@ -4,6 +4,7 @@
 package registration_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"maps"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
+	"github.com/hallpass-dev/hallpass/internal/seal"
 	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
@@ -93,6 +95,10 @@ func recordsOfAllKinds(t *testing.T) map[string]recordOfAKind {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sealing, _, err := seal.Ring{}.Rotate(now, time.Time{}, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return map[string]recordOfAKind{
 		"a registration": {
 			entry: "client.json", unreadable: registration.ErrUnreadable,
@@ -141,6 +147,13 @@ func recordsOfAllKinds(t *testing.T) map[string]recordOfAKind {
 			entry: "ring.json", unreadable: keyring.ErrUnreadable, data: data(registration.EncodeKeys(ring)),
 			decode: func(data map[string][]byte) error {
 				_, err := registration.DecodeKeys(data)
+				return err
+			},
+		},
+		"the sealing keys": {
+			entry: "sealing.json", unreadable: seal.ErrUnreadable, data: data(registration.EncodeSealing(sealing)),
+			decode: func(data map[string][]byte) error {
+				_, err := registration.DecodeSealing(data)
 				return err
 			},
 		},

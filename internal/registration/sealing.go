@@ -4,9 +4,11 @@
 package registration
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hallpass-dev/hallpass/internal/seal"
+	"github.com/hallpass-dev/hallpass/internal/wire"
 )
 
 // How the sealing keys are kept: those by which tickets of logins, authorization codes and refresh
@@ -29,8 +31,12 @@ func EncodeSealing(ring seal.Ring) (map[string][]byte, error) {
 	return map[string][]byte{sealingDataKey: document}, nil
 }
 
-// DecodeSealing reads the sealing keys of a Secret; it wraps seal.ErrUnreadable.
+// DecodeSealing reads the sealing keys of a Secret; it wraps seal.ErrUnreadable. Their version is of
+// the same sequence as that of all records.
 func DecodeSealing(data map[string][]byte) (seal.Ring, error) {
+	if err := formOf(data).CheckRead(version); errors.Is(err, wire.ErrNewer) {
+		return seal.Ring{}, fmt.Errorf("decode the sealing keys: %w: %w", seal.ErrUnreadable, err)
+	}
 	ring, err := seal.Decode(data[sealingDataKey])
 	if err != nil {
 		return seal.Ring{}, fmt.Errorf("decode the sealing keys: %w", err)

@@ -247,13 +247,14 @@ func (r Ring) Encode() ([]byte, error) {
 	return document, nil
 }
 
-// Decode decodes a ring. It refuses an empty one, and one of another version.
+// Decode decodes a ring, also of a later version: whether this one can read that is for the caller
+// to check. It refuses an empty ring.
 func Decode(document []byte) (Ring, error) {
 	var w wireRing
 	if err := json.Unmarshal(document, &w); err != nil {
 		return Ring{}, fmt.Errorf("%w: it is not a JSON object of the stored form", ErrUnreadable)
 	}
-	if w.Version != version || len(w.Keys) == 0 || len(w.Keys) > maxKeys {
+	if w.Version < version || len(w.Keys) == 0 || len(w.Keys) > maxKeys {
 		return Ring{}, fmt.Errorf("%w: version %d with %d keys", ErrUnreadable, w.Version, len(w.Keys))
 	}
 	ring := Ring{restored: w.Restored.UTC()}
