@@ -88,7 +88,11 @@ func (l *Ledger) watchNamespaces(namespaceOf func(usage.Key) string) {
 }
 
 // awaitRecord has nothing count as read until the replicas on record are.
-func (l *Ledger) awaitRecord() { l.unrestored = true }
+func (l *Ledger) awaitRecord() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unrestored = true
+}
 
 // Told is what the status of the object of that UID may have.
 func (l *Ledger) Told(uid string) usage.Seen {

@@ -4,6 +4,7 @@
 package usagereport
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -131,13 +132,22 @@ func (r *Reconciler) load(ctx context.Context) error {
 	}
 	var known record
 	if stored != nil {
-		if err := json.Unmarshal(stored.Data[recordDataKey], &known); err != nil || known.CheckRead(recordVersion) != nil {
-			ctrl.LoggerFrom(ctx).Error(errors.Join(err, known.CheckRead(recordVersion)),
-				"cannot read which replicas report their use; a report that was deleted before this start does not count as use", "secret", RecordName)
-			known.Replicas = nil
-		}
+		err = json.Unmarshal(stored.Data[recordDataKey], &known)
 	}
-	r.Ledger.restore(known.Replicas)
+	switch failure := cmp.Or(known.CheckRead(recordVersion), err); {
+	case stored == nil:
+		r.Ledger.restore(nil)
+	case errors.Is(failure, wire.ErrNewer):
+		ctrl.LoggerFrom(ctx).Info("a newer version wrote which replicas report their use: no secret ends early as unused until a manager of that version runs",
+			"secret", RecordName, "reason", failure.Error())
+		r.Ledger.awaitRecord()
+	case failure != nil:
+		ctrl.LoggerFrom(ctx).Error(failure,
+			"cannot read which replicas report their use; a report that was deleted before this start does not count as use", "secret", RecordName)
+		r.Ledger.restore(nil)
+	default:
+		r.Ledger.restore(known.Replicas)
+	}
 	r.record, r.loaded, r.isNewer = stored, true, known.CheckWrite(recordVersion) != nil
 	return nil
 }
@@ -158,6 +168,7 @@ func (r *Reconciler) restoreRecord(ctx context.Context) error {
 	stored, err := publish.Read(ctx, r.Client, r.recordKey())
 	if err == nil && stored == nil && r.loaded {
 		r.record, r.isNewer = nil, false
+		r.Ledger.restore(nil) // also if only a newer version could read it
 	}
 	return err
 }

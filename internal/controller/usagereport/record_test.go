@@ -30,13 +30,20 @@ func TestTheRecordOfReplicas(t *testing.T) {
 	const (
 		written = `{"version":1,"replicas":{"pod-1":{"startedAt":"2026-05-01T12:00:00Z","stoppedAt":"2026-05-01T13:00:00Z","maxStalenessSeconds":60}}}`
 		newer   = `{"version":2,"minReader":1,"replicas":{"pod-0":{"startedAt":"2026-05-01T11:00:00Z","color":"red"}}}`
+		alone   = `{"version":2,"replicas":{"pod-0":{"startedAt":"2026-05-01T11:00:00Z"}}}`
+		others  = `{"version":2,"replicas":["pod-0"]}`
 		damaged = `{"version":`
 	)
 	start := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
-	for name, c := range map[string]struct{ before, after string }{
-		"there is none":         {"", written},
-		"of a newer version":    {newer, newer},
-		"one that is no record": {damaged, written},
+	for name, c := range map[string]struct {
+		before, after string
+		unknown       bool
+	}{
+		"there is none":                      {"", written, false},
+		"of a newer version":                 {newer, newer, false},
+		"that only a newer version can read": {alone, alone, true},
+		"of a newer version, of other types": {others, others, true},
+		"one that is no record":              {damaged, written, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cluster := fake.NewClientBuilder().WithScheme(scheme).Build()
@@ -77,6 +84,9 @@ func TestTheRecordOfReplicas(t *testing.T) {
 			if versions[0] != versions[1] {
 				t.Errorf("written twice: versions %s", strings.Join(versions, ", "))
 			}
+			if got := r.Ledger.Evidence(nil).Read; got == c.unknown {
+				t.Errorf("all replicas are known: %t", got)
+			}
 			// A user deletes it, and no report changes.
 			if err := cluster.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: r.RegistryNamespace, Name: RecordName}}); err != nil {
 				t.Fatal(err)
@@ -90,8 +100,11 @@ func TestTheRecordOfReplicas(t *testing.T) {
 			if err := cluster.Get(t.Context(), r.recordKey(), &again); err != nil {
 				t.Errorf("the record is not written again: %v", err)
 			}
-			if got := string(again.Data[recordDataKey]); name != "of a newer version" && got != c.after {
+			if got := string(again.Data[recordDataKey]); c.after == written && got != c.after {
 				t.Errorf("stored again is %s\nwant %s", got, c.after)
+			}
+			if !r.Ledger.Evidence(nil).Read {
+				t.Error("the deletion of the record ends nothing")
 			}
 			if known := r.Ledger.replicas(); name == "of a newer version" && len(known) != 2 {
 				t.Errorf("%d replicas are known", len(known))
