@@ -31,8 +31,8 @@ func EncodeSealing(ring seal.Ring) (map[string][]byte, error) {
 	return map[string][]byte{sealingDataKey: document}, nil
 }
 
-// DecodeSealing reads the sealing keys of a Secret; it wraps seal.ErrUnreadable. Their version is of
-// the same sequence as that of all records.
+// DecodeSealing reads the sealing keys of a Secret; it wraps seal.ErrUnreadable. Their version is
+// of the same sequence as that of all records.
 func DecodeSealing(data map[string][]byte) (seal.Ring, error) {
 	if err := formOf(data).CheckRead(version); errors.Is(err, wire.ErrNewer) {
 		return seal.Ring{}, fmt.Errorf("decode the sealing keys: %w: %w", seal.ErrUnreadable, err)

@@ -129,7 +129,8 @@ func namesOf(pkg string, body ast.Node) map[string]bool {
 			if isName {
 				names[of.Name+"."+n.Sel.Name] = true
 			}
-			if !isName || of.Name != "metav1" { // a method, of the package or of another one
+			// a method, of the package or of another one
+			if !isName || of.Name != "metav1" {
 				names[pkg+"."+n.Sel.Name], names["."+n.Sel.Name] = true, true
 			}
 		case *ast.Ident:
