@@ -8,10 +8,12 @@
 package registry
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -65,6 +67,7 @@ type Reconciler struct {
 	Audit logr.Logger
 
 	newer newer
+	ends  ends
 }
 
 // Names finds the names of objects in the cache.
@@ -179,7 +182,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, stored *corev1.Secret) (ctrl
 	case err != nil:
 		return ctrl.Result{}, err
 	case gone:
-		if err = output.Delete(ctx, r.Client, stored); err == nil {
+		r.ends.begin(stored.Name, recorded)
+		if err = output.Delete(ctx, r.Client, stored); r.ends.answered(stored.Name, err) {
 			r.audit(recorded)
 		}
 		return ctrl.Result{}, err
@@ -215,11 +219,17 @@ func (r *Reconciler) empty(ctx context.Context, stored *corev1.Secret, recorded 
 	if err != nil {
 		return err
 	}
+	isEmpty := maps.EqualFunc(stored.Data, data, bytes.Equal)
+	if !isEmpty {
+		r.ends.begin(stored.Name, recorded)
+	} else if ended, done := r.ends.found(stored.Name); done {
+		r.audit(ended)
+	}
 	written, err := publish.Write(ctx, r.Client, stored, publish.Record{
 		NamespacedName: client.ObjectKeyFromObject(stored), Of: "the record of " + recorded.kind + " " + recorded.String(),
 		Type: stored.Type, Annotations: stored.Annotations, Data: data, Room: r.Policy.Room, Forced: true,
 	})
-	if err == nil && written != stored {
+	if !isEmpty && r.ends.answered(stored.Name, err) && written != stored {
 		r.audit(recorded)
 	}
 	return err
@@ -239,6 +249,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&corev1.Secret{}, builder.WithPredicates(records)).
 		WatchesRawSource(source.Func(r.sweep)).
 		Watches(&corev1.Secret{}, handler.Funcs{DeleteFunc: r.newer.forget}, builder.WithPredicates(records)).
+		Watches(&corev1.Secret{}, handler.Funcs{DeleteFunc: r.afterEnd}, builder.WithPredicates(records)).
 		// A client, resource or token that is deleted leaves its record.
 		Watches(&v1alpha1.OAuth2Client{}, gone).
 		Watches(&v1alpha1.OAuth2Resource{}, gone).

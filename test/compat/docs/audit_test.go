@@ -43,6 +43,28 @@ func firstGroups(expression, text string) []string {
 	return groups
 }
 
+// TestEachAuditLineIsExplained: a page has the message of each line that the manager writes about a
+// change of credentials or keys.
+func TestEachAuditLineIsExplained(t *testing.T) {
+	dirs, err := filepath.Glob(filepath.Join(root, "internal/controller/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var messages []string
+	for _, dir := range dirs {
+		messages = append(messages, firstGroups(`(?:Audit|audit)\.Info\("([^"]+)"`, sources(t, strings.TrimPrefix(dir, root)))...)
+	}
+	if len(messages) < 5 {
+		t.Fatalf("%q; does this test still find all?", messages)
+	}
+	page := read(t, "docs/audit.md")
+	for _, message := range messages {
+		if !strings.Contains(page, `"msg":"`+message+`"`) {
+			t.Errorf("docs/audit.md does not explain lines of %q", message)
+		}
+	}
+}
+
 // Every reason is explained with what to do, no reason is explained that does not exist, and those
 // that are listed as reasons of conditions are.
 func TestEveryReasonIsExplained(t *testing.T) {
