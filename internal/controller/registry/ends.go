@@ -27,8 +27,8 @@ type end struct {
 	unanswered, seen bool
 }
 
-// begin records a write before it is made. One for the same owner that was not answered may still be
-// done: a late cache does not show it.
+// begin records a write before it is made. One for the same owner that was not answered may still
+// be done: a late cache does not show it.
 func (e *ends) begin(name string, of owner) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -36,8 +36,8 @@ func TestAnEndThatWasNotAnsweredHasItsLine(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		terminating bool
-		// answers are those to the writes, each of which is done but for a refusal; nil once
-		// there is none left.
+		// answers are those to the writes, each of which is done but for a refusal; nil
+		// once there is none left.
 		answers []error
 		// early means that the watch shows the deletion before the write has failed, late
 		// that the cache shows the first write after the second attempt.
