@@ -246,6 +246,22 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"the record of a terminating client stays as it is", nil, []edit{
 		{controllers + "registry/controller.go", "\tcase terminating:\n", "\tcase terminating && false:\n"},
 	}, controllers + "registry/TestTheRecordOfATerminatingOwnerIsEmptied"},
+	{"the end of a client by a write that was not answered has no audit line", nil, []edit{
+		{controllers + "registry/ends.go", "case failure == nil, begun.seen:", "case failure == nil:"},
+		{controllers + "registry/ends.go", "begun.unanswered = true", "delete(e.of, name)"},
+	}, controllers + "registry/TestAnEndThatWasNotAnsweredHasItsLine"},
+	{"the record of an issuer that a newer version wrote is deleted", nil, []edit{
+		{controllers + "publish/publish.go", "if err := registration.CheckWrite(stored.Data); err != nil {", "if err := registration.CheckWrite(nil); err != nil {"},
+	}, controllers + "trustedissuer/TestARecordOfANewerVersionIsNotDeleted"},
+	{"replicas on a record of a newer version are forgotten", nil, []edit{
+		{controllers + "usagereport/record.go", "r.Ledger.awaitRecord()", "r.Ledger.restore(nil)"},
+	}, controllers + "usagereport/TestTheRecordOfReplicas"},
+	{"sealing keys of a newer version are refused by all readers", nil, []edit{
+		{"internal/seal/ring.go", "if w.Version < version ||", "if w.Version != version ||"},
+	}, "internal/registration/TestARecordOfANewerVersionIsReadAsFarAsItAllows"},
+	{"clients that share an account have no event", nil, []edit{
+		{controllers + "status/events.go", "\t{v1alpha1.ConditionClientIDNeeded, metav1.ConditionTrue},\n", ""},
+	}, controllers + "status/TestAPartWithoutEffectHasOneEvent"},
 	{"the events of one namespace displace those of others", nil, []edit{
 		{controllers + "eventqueue/eventqueue.go", "dropped = r.queue.Excess()", "dropped = event"},
 	}, controllers + "eventqueue/TestTheEventsOfOneNamespaceDisplaceThoseOfNoOther"},
