@@ -105,6 +105,7 @@ func (l *FairListener) Accept() (net.Conn, error) {
 			return nil, err //nolint:wrapcheck // net/http checks the type of the error
 		}
 		c := &fairConn{Conn: accepted, listener: l, source: l.bounds.Sources.Of(addressOf(accepted.RemoteAddr()))}
+		c.reads.put, c.writes.put = net.Conn.SetReadDeadline, net.Conn.SetWriteDeadline
 		c.seen = l.accepted.Add(1)
 		c.used.Store(c.seen)
 		if l.bounds.Room.refuses(c.source) {
@@ -168,6 +169,8 @@ type fairConn struct {
 	record atomic.Int64 // load.record
 	ahead  ahead
 
+	reads, writes deadline
+
 	// reading is closed when the first read begins; it is nil if nothing waits for that.
 	reading chan struct{}
 }
@@ -182,14 +185,14 @@ func (c *fairConn) Read(p []byte) (int, error) {
 	if 2*len(p) > int(c.record.Load()) {
 		c.grow(2 * len(p))
 	}
-	n, err := c.Conn.Read(p)
+	n, err := c.receive(p)
 	if n > 0 {
 		if now := c.listener.accepted.Load(); now != c.used.Load() {
 			c.used.Store(now)
 		}
 		c.tookAhead(n)
 	}
-	return n, err //nolint:wrapcheck // the server checks for io.EOF
+	return n, err
 }
 
 func (c *fairConn) grow(n int) {
