@@ -6,6 +6,7 @@ package serve
 import (
 	"cmp"
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync"
@@ -15,6 +16,12 @@ import (
 
 // epoch is the instant from which deadlines are counted.
 var epoch = time.Now() //nolint:gochecknoglobals // a constant of the process
+
+const (
+	// ended is a deadline in the first years of the clock, by which net/http ends a read.
+	ended      = math.MinInt64
+	firstYears = 1 << 29 // seconds
+)
 
 // deadline is the deadline of the reads, or of the writes, of a connection. net/http sets nine for
 // a request of HTTP/1.1, most of which it replaces before it reads or writes, and each changes a
@@ -34,22 +41,30 @@ type deadline struct {
 
 // set sets the deadline. A call that is under way ends by it if it is earlier than before.
 func (d *deadline) set(conn net.Conn, at time.Time) error {
-	var wanted int64
-	if !at.IsZero() {
-		wanted = cmp.Or(int64(at.Sub(epoch)), 1) // 0 is none
+	switch {
+	case at.IsZero():
+		d.wanted.Store(0)
+	case at.Unix() < firstYears:
+		d.wanted.Store(ended)
+	default:
+		d.wanted.Store(cmp.Or(int64(at.Sub(epoch)), 1))
 	}
-	d.wanted.Store(wanted)
 	if d.calls.Load() > 0 {
 		return d.hasten(conn)
 	}
 	return nil
 }
 
-// begin is called before a read or a write, and end after it. A connection without a deadline is
-// closed, so that the call has an error of its own.
-func (d *deadline) begin(conn net.Conn) {
+// begin is called before a read or a write, and end after it. It returns false if the call has
+// ended: net/http ends the read that waits for the next request, mostly before it has begun. A
+// connection that takes no deadline is closed, so that the call has an error of its own.
+func (d *deadline) begin(conn net.Conn) bool {
 	d.calls.Add(1) // before it loads what set stores, which loads this after it
+	if d.wanted.Load() == ended {
+		return false
+	}
 	_ = d.hasten(conn)
+	return true
 }
 
 func (d *deadline) end() { d.calls.Add(-1) }
@@ -61,17 +76,16 @@ func (d *deadline) hasten(conn net.Conn) error {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if wanted := d.wanted.Load(); d.late(wanted) {
-		return d.enforce(conn, wanted)
+	if d.late(d.wanted.Load()) {
+		return d.enforce(conn)
 	}
 	return nil
 }
 
-// late reports whether a call would end too late for the wanted deadline, or at once: net/http ends
-// a read by a deadline long ago, and goes on with the connection.
+// late reports whether a call would end too late for the wanted deadline, or has ended before.
 func (d *deadline) late(wanted int64) bool {
 	inForce := d.inForce.Load()
-	return earlier(wanted, inForce) || inForce < 0 && wanted != inForce
+	return earlier(wanted, inForce) || inForce == ended && wanted != ended
 }
 
 // extends reports whether a call that ended with err is repeated: it ran into a deadline that was
@@ -82,17 +96,26 @@ func (d *deadline) extends(conn net.Conn, err error) bool {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	wanted := d.wanted.Load()
-	return earlier(d.inForce.Load(), wanted) && d.enforce(conn, wanted) == nil
+	return earlier(d.inForce.Load(), d.wanted.Load()) && d.enforce(conn) == nil
 }
 
-// enforce puts a deadline in force. The caller has locked mu.
-func (d *deadline) enforce(conn net.Conn, at int64) error {
-	d.inForce.Store(at)
-	if at == 0 {
-		return d.put(conn, time.Time{})
+// enforce puts the wanted deadline in force. The caller has locked mu. Where an earlier one is set
+// meanwhile, set may have seen the one before and put nothing in force.
+func (d *deadline) enforce(conn net.Conn) error {
+	for {
+		wanted, at := d.wanted.Load(), time.Time{}
+		switch wanted {
+		case 0:
+		case ended:
+			at = time.Unix(1, 0)
+		default:
+			at = epoch.Add(time.Duration(wanted))
+		}
+		d.inForce.Store(wanted)
+		if err := d.put(conn, at); err != nil || !d.late(d.wanted.Load()) {
+			return err
+		}
 	}
-	return d.put(conn, epoch.Add(time.Duration(at)))
 }
 
 // earlier reports whether a deadline is earlier than another one; 0 is none.
@@ -111,22 +134,26 @@ func (c *fairConn) SetWriteDeadline(at time.Time) error { return c.writes.set(c.
 
 // receive reads by the deadline.
 func (c *fairConn) receive(p []byte) (n int, err error) {
-	c.reads.begin(c.Conn)
+	defer c.reads.end()
+	if !c.reads.begin(c.Conn) {
+		return 0, os.ErrDeadlineExceeded
+	}
 	for n, err = c.Conn.Read(p); n == 0 && c.reads.extends(c.Conn, err); {
 		n, err = c.Conn.Read(p)
 	}
-	c.reads.end()
 	return n, err //nolint:wrapcheck // the server checks for io.EOF
 }
 
 // Write implements net.Conn.
 func (c *fairConn) Write(p []byte) (n int, err error) {
-	c.writes.begin(c.Conn)
+	defer c.writes.end()
+	if !c.writes.begin(c.Conn) {
+		return 0, os.ErrDeadlineExceeded
+	}
 	for n, err = c.Conn.Write(p); c.writes.extends(c.Conn, err); {
 		var more int
 		more, err = c.Conn.Write(p[n:])
 		n += more
 	}
-	c.writes.end()
 	return n, err //nolint:wrapcheck // the server checks the error
 }

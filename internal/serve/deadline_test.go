@@ -137,8 +137,8 @@ func TestAWriteThatGoesOnSendsEachByteOnce(t *testing.T) {
 	})
 }
 
-// net/http sets a deadline nine times for a request. Two of them take a timer, because the read that
-// waits for the next request is ended by one.
+// net/http sets a deadline nine times for a request. At most two of them take a timer: where the read
+// that waits for the next request has begun, it is ended by one.
 func TestMostDeadlinesTakeNoTimer(t *testing.T) {
 	conn, other := acceptPipe(t)
 	defer func() { _, _ = conn.Close(), other.Close() }()
