@@ -61,7 +61,7 @@ func NewLogin(c LoginConfig) http.Handler {
 		mux.Handle("POST "+r.path, p.handler(r.name, nil, r.endpoint))
 		mux.Handle(r.path, p.otherMethods(r))
 	}
-	return p.withoutRedirects(mux)
+	return p.withoutRedirects(mux, nil)
 }
 
 // loginPort is what the endpoints of the port share.

@@ -43,22 +43,44 @@ type port struct {
 	auditor   *audit.Auditor
 }
 
-// mount adds a route, and the refusal of other methods than its own.
-func (p *port) mount(mux *http.ServeMux, r route) {
+// mount adds a route, and the refusal of other methods than its own. It returns what most requests
+// of the route are served by.
+func (p *port) mount(mux *http.ServeMux, r route) (usual methods) {
 	others := p.otherMethods(r)
 	switch r.methods {
 	case anyMethod:
 		others = p.handler(r.name, nil, r.endpoint)
+		usual = methods{get: others, post: others}
 	case getOrHead:
-		mux.Handle("GET "+r.path, p.handler(r.name, nil, r.endpoint))
+		usual.get = p.handler(r.name, nil, r.endpoint)
 	case getOrPost:
-		mux.Handle("GET "+r.path, p.handler(r.name, readQuery, r.endpoint))
 		mux.Handle("HEAD "+r.path, others)
-		mux.Handle("POST "+r.path, p.handler(r.name, readBody, r.endpoint))
+		usual = methods{p.handler(r.name, readQuery, r.endpoint), p.handler(r.name, readBody, r.endpoint)}
 	case post:
-		mux.Handle("POST "+r.path, p.handler(r.name, readBody, r.endpoint))
+		usual.post = p.handler(r.name, readBody, r.endpoint)
+	}
+	if usual.get != nil {
+		mux.Handle("GET "+r.path, usual.get)
+	}
+	if usual.post != nil {
+		mux.Handle("POST "+r.path, usual.post)
 	}
 	mux.Handle(r.path, others)
+	return usual
+}
+
+// methods are the handlers of GET and POST; nil if there is none.
+type methods struct{ get, post http.Handler }
+
+// of returns the handler of a method, or nil.
+func (m methods) of(method string) http.Handler { //nolint:ireturn // of a mux
+	switch method {
+	case http.MethodGet:
+		return m.get
+	case http.MethodPost:
+		return m.post
+	}
+	return nil
 }
 
 // otherMethods refuses the methods that are not those of a route.

@@ -54,19 +54,24 @@ func (a Aliases) All() []string { return slices.Concat(a.Token, a.Introspection,
 // New returns the handler of the public port.
 func New(c Config) http.Handler {
 	p := &port{authority: c.Authority, auditor: c.Auditor}
-	mux := http.NewServeMux()
+	mux, exact := http.NewServeMux(), map[string]methods{}
 	for _, r := range routes(c) {
-		p.mount(mux, r)
+		exact[r.path] = p.mount(mux, r)
 	}
-	return p.withoutRedirects(mux)
+	return p.withoutRedirects(mux, exact)
 }
 
 // withoutRedirects answers paths that have no route as not found, also those for which a mux would
-// redirect: credentials follow no redirect.
-func (p *port) withoutRedirects(mux *http.ServeMux) http.Handler {
+// redirect: credentials follow no redirect. Most requests are found in exact by their path, as the
+// mux would find them: that takes a hundredth of the time of a request less.
+func (p *port) withoutRedirects(mux *http.ServeMux, exact map[string]methods) http.Handler {
 	nowhere := p.handler(audit.None, nil, notFound)
 	mux.Handle("/", nowhere)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := exact[r.URL.Path].of(r.Method); h != nil && r.URL.RawPath == "" {
+			h.ServeHTTP(w, r)
+			return
+		}
 		if r.URL.Path != path.Clean(r.URL.Path) || !strings.HasPrefix(r.URL.Path, "/") {
 			nowhere.ServeHTTP(w, r)
 			return
