@@ -84,8 +84,8 @@ func counted(next http.Handler, forwardedBy func(*http.Request) netip.Prefix) ht
 }
 
 // growStack makes room on the stack of a goroutine that was made for one request, as for each
-// stream of HTTP/2. Grown here, it is copied once and has few frames; it would be copied twice
-// further down, where it has many, for a fifteenth of the time of the request.
+// stream of HTTP/2, or for a handshake. Grown here, it is copied once and has few frames; it would
+// be copied twice further down, where it has many, for a fifteenth of the time of the request.
 //
 //go:noinline
 func growStack() {

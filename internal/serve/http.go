@@ -152,6 +152,7 @@ func (l handshakes) Accept() (net.Conn, error) {
 		reading := make(chan struct{})
 		fair.reading = reading
 		go func() { // the server gets the error, and sets the deadline
+			growStack()
 			err := c.HandshakeContext(context.Background())
 			if err == nil {
 				fair.handshaken()
