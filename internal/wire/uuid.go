@@ -17,17 +17,33 @@ func ParseUUID(s string) (UUID, bool) {
 		return UUID{}, false
 	}
 	var u UUID
-	var digits [2 * len(u)]byte
-	n := copy(digits[:], s[:8])
-	n += copy(digits[n:], s[9:13])
-	n += copy(digits[n:], s[14:18])
-	n += copy(digits[n:], s[19:23])
-	copy(digits[n:], s[24:])
-	if _, err := hex.Decode(u[:], digits[:]); err != nil || !u.Is(s) {
+	var all byte
+	for i, at := range uuidDigits {
+		high, low := digitOf[s[at]], digitOf[s[at+1]]
+		all |= high | low
+		u[i] = high<<4 | low
+	}
+	if all > 0xf || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return UUID{}, false
 	}
 	return u, true
 }
+
+// uuidDigits are where the two digits of each byte stand.
+var uuidDigits = [len(UUID{})]byte{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34} //nolint:gochecknoglobals // a constant
+
+// digitOf is the value of a digit in lower case, and 0xff of another byte.
+var digitOf = func() (values [256]byte) { //nolint:gochecknoglobals // a constant table
+	for i := range values {
+		values[i] = 0xff
+	}
+	var value byte
+	for _, digit := range []byte("0123456789abcdef") {
+		values[digit] = value
+		value++
+	}
+	return values
+}()
 
 // String returns the form that ParseUUID reads.
 func (u UUID) String() string {
