@@ -25,9 +25,9 @@ const (
 
 // deadline is the deadline of the reads, or of the writes, of a connection. net/http sets nine for
 // a request of HTTP/1.1, most of which it replaces before it reads or writes, and each changes a
-// timer of the runtime, which took a sixth of the time of a request. So a deadline is put in force
-// by the call that it would end, and one that is later than the one in force only when a call runs
-// into the latter: the call then goes on. No call goes on beyond the deadline that was set last.
+// timer of the runtime. So a deadline is put in force by the call that it would end, and one that
+// is later than the one in force only when a call runs into the latter: the call then continues.
+// No call continues beyond the deadline that was set last.
 type deadline struct {
 	// put is SetReadDeadline or SetWriteDeadline.
 	put func(net.Conn, time.Time) error

@@ -56,7 +56,8 @@ func TestACallEndsByTheDeadlineThatWasSetLast(t *testing.T) {
 		comes = 10 * time.Second // when the other end does its part
 	)
 	for name, c := range map[string]struct {
-		before, meanwhile []time.Duration // deadlines from the call, and from a second after it
+		// deadlines from the call, and from a second after it
+		before, meanwhile []time.Duration
 		want              time.Duration
 	}{
 		"none":                              {[]time.Duration{never}, nil, comes},
@@ -137,8 +138,8 @@ func TestAWriteThatGoesOnSendsEachByteOnce(t *testing.T) {
 	})
 }
 
-// net/http sets a deadline nine times for a request. At most two of them take a timer: where the read
-// that waits for the next request has begun, it is ended by one.
+// net/http sets a deadline nine times for a request. At most two of them take a timer: where the
+// read that waits for the next request has begun, it is ended by one.
 func TestMostDeadlinesTakeNoTimer(t *testing.T) {
 	conn, other := acceptPipe(t)
 	defer func() { _, _ = conn.Close(), other.Close() }()
