@@ -20,6 +20,8 @@ const (
 	ReasonIssued = "Issued"
 	// ReasonExpired: the time of a Fixed token is over.
 	ReasonExpired = "Expired"
+	// ReasonRevoked: a Fixed token was revoked, and is not replaced.
+	ReasonRevoked = "Revoked"
 	// ReasonExpirationTooLate: a Fixed token would live longer than it may.
 	ReasonExpirationTooLate = "ExpirationTooLate"
 	// ReasonClientNotFound: the OAuth2Client that the token names is not there.
@@ -61,6 +63,12 @@ func TokenExpiresSoon(end time.Time) metav1.Condition {
 func TokenExpired(end time.Time) metav1.Condition {
 	return notReady(ReasonExpired, fmt.Sprintf(
 		"The token expired at %s and is refused. Create another OAuth2Token with a later expirationTime, and delete this one.", end.UTC().Format(time.RFC3339)))
+}
+
+// TokenRevoked is the condition of a Fixed token that was revoked.
+func TokenRevoked(secretName string) metav1.Condition {
+	return notReady(ReasonRevoked, fmt.Sprintf(
+		"The token in Secret %q was revoked and is refused. A Fixed token is not replaced; delete the Secret to get another token.", secretName))
 }
 
 // TokenNeverValid is the condition of a Fixed token that was asked for after its end.

@@ -289,6 +289,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 func ownerOf(object *v1alpha1.OAuth2Token) output.Owner {
 	return output.Owner{
 		NamespacedName: client.ObjectKeyFromObject(object), Kind: "OAuth2Token", Annotation: v1alpha1.AnnotationToken, UID: object.UID,
+		Generation: object.Generation,
 	}
 }
 
@@ -320,6 +321,7 @@ func (r *Reconciler) afterDeletion(deletions fair.Burst) func(context.Context, e
 		r.minter.proposals.Drop(e.Object.GetUID())
 		r.reports.announced.Drop(e.Object.GetUID())
 		r.reports.unanswered.Drop(e.Object.GetUID())
+		r.reports.over.Drop(e.Object.GetUID())
 		r.repairs.Drop(e.Object)
 		r.reports.written.Forget(e.Object)
 		r.reports.copies.Forget(e.Object)

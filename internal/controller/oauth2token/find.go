@@ -19,6 +19,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/keyring"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/wire"
@@ -31,6 +32,8 @@ type state struct {
 	grant  oauth2.Grant
 	// end is when a Fixed token expires.
 	end time.Time
+	// declared are the resources that the client asks for; nil if one cannot be read.
+	declared policy.Declared
 	// resource is the declared resource that the token is for, if it is for one.
 	resource *oauth2.Resource
 	// former is the UID of the client that the tokens on record were made for, if there are
@@ -46,9 +49,11 @@ type state struct {
 	// current is the token in the Secret, if found.
 	current oauth2.MintedToken
 	found   bool
-	// revoked is whether it was revoked.
-	revoked bool
-	ca      string
+	// settled is whether current was looked for, revoked whether it was revoked.
+	settled, revoked bool
+	// ring has the signing keys, once they were read.
+	ring keyring.Ring
+	ca   string
 	judged
 }
 
@@ -59,6 +64,8 @@ type judged struct {
 	unconsented *metav1.Condition
 	// limits is the limit beyond which the OAuth2Token exists, or nil.
 	limits *metav1.Condition
+	// refused is why the Fixed token in the Secret is refused, or nil.
+	refused *metav1.Condition
 	// noRoom is why the record is not written, or nil.
 	noRoom *metav1.Condition
 	// unstable is that repairs of the Secret do not hold, or nil.
@@ -227,6 +234,9 @@ func (g grants) decide(ctx context.Context, object *v1alpha1.OAuth2Token, s *sta
 		}
 		s.condition = new(v1alpha1.TokenNotGranted(reason, s.client.Name, object.Spec.Scopes, object.Spec.Resource))
 		return nil
+	}
+	if !unreadable {
+		s.declared = declared
 	}
 	s.resource = declared.ResourceByIdentifier(s.grant.Audience)
 	s.grant.TokenUID = string(object.UID)

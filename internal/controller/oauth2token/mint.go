@@ -27,12 +27,14 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 	if err != nil {
 		return err
 	}
+	s.ring = ring
 	behind, err := r.delivery.behind(ctx, object, s)
 	if err != nil {
 		return err
 	}
 	if !behind && r.minter.needed(object, s, ring) == "" {
 		r.recognize(object, s)
+		s.refused = r.grants.refusal(object, s)
 		return r.publish(ctx, object, s)
 	}
 	// A random value is about to be made: decide on what the API server has, not on the cache.
@@ -50,6 +52,7 @@ func (r *Reconciler) ensureToken(ctx context.Context, object *v1alpha1.OAuth2Tok
 	if reason != "" {
 		return r.mint(ctx, object, s, ring, reason)
 	}
+	s.refused = r.grants.refusal(object, s)
 	return r.publish(ctx, object, s)
 }
 
@@ -93,6 +96,7 @@ func (r *Reconciler) mint(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	if err := r.publish(ctx, object, s); err != nil {
 		return err
 	}
+	r.minter.recorded(object, minted.ID)
 	// the token is on record already, and another manager may have written another one
 	if s.stored == read {
 		if _, err := output.Unchanged(ctx, r.Live, s.stored); err != nil {
@@ -166,6 +170,7 @@ type minter struct {
 func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Ring) string {
 	now := m.Clock.Now()
 	s.record, s.current, s.found = credential.SettleMinted(s.record, s.value, m.time())
+	s.settled = true
 	fixed := object.Spec.Mode == v1alpha1.TokenFixed
 	if !s.found {
 		switch {
@@ -179,11 +184,10 @@ func (m *minter) needed(object *v1alpha1.OAuth2Token, s *state, ring keyring.Rin
 		}
 		return reasonRepaired
 	}
-	if fixed {
+	if s.revoked = m.revoked.has(s.current, &s.client, now); fixed {
 		return ""
 	}
 	_, err := ring.VerificationKey(s.current.KeyID, now)
-	s.revoked = m.revoked.has(s.current, &s.client, now)
 	switch {
 	case err != nil, s.current.Audience != s.grant.Audience, !slices.Equal(s.current.Scopes, s.grant.Scopes):
 		return reasonChanged
@@ -201,6 +205,17 @@ type proposed struct {
 	minted oauth2.MintedToken
 	// clientUID is that of the client that it speaks for.
 	clientUID string
+	until     time.Time
+	// recorded is whether it was on record.
+	recorded bool
+}
+
+// recorded notes that a proposal is on record.
+func (m *minter) recorded(object *v1alpha1.OAuth2Token, id string) {
+	if made, young := m.proposals.Get(object.UID, m.Clock.Now()); young && made.minted.ID == id {
+		made.recorded = true
+		m.proposals.Put(object, made, made.until)
+	}
 }
 
 // proposal is the token to write. A young one of an earlier attempt that is still wanted is reused,
@@ -218,20 +233,24 @@ func (m *minter) proposal(object *v1alpha1.OAuth2Token, s *state, ring keyring.R
 	if turn := credential.Renewal(minted, s.record.UID); turn.Before(until) {
 		until = turn // a token of a minute
 	}
-	m.proposals.Put(object, proposed{value, minted, s.client.UID}, until)
+	m.proposals.Put(object, proposed{value: value, minted: minted, clientUID: s.client.UID, until: until}, until)
 	return value, minted, nil
 }
 
-// wanted reports whether a token that was made for an earlier attempt would be made so again.
+// wanted reports whether a token that was made for an earlier attempt would be made so again. One
+// that is off the record by now has ended, and has an audit line.
 func (m *minter) wanted(made proposed, s *state, ring keyring.Ring, now time.Time) bool {
 	if made.clientUID != s.client.UID || made.minted.Audience != s.grant.Audience || !slices.Equal(made.minted.Scopes, s.grant.Scopes) {
+		return false
+	}
+	if made.recorded && !s.onRecord(made.minted.ID) || m.revoked.has(made.minted, &s.client, now) {
 		return false
 	}
 	if s.record.Opaque {
 		return true
 	}
 	_, err := ring.VerificationKey(made.minted.KeyID, now)
-	return err == nil && !m.revoked.has(made.minted, &s.client, now)
+	return err == nil
 }
 
 // dropCommitted drops the proposal once it is in the Secret, whatever the answer to its write was.
@@ -250,16 +269,16 @@ func covers(t, other oauth2.MintedToken) bool {
 // issue makes the token with the code that the token endpoint has.
 func (m *minter) issue(s *state, ring keyring.Ring) (oauth2.Secret, oauth2.MintedToken, error) {
 	now := m.Clock.Now()
-	if s.record.Opaque {
-		grant := s.grant
-		grant.Lifetime = s.end.Sub(now.Truncate(time.Second))
-		return oauth2.IssueOpaque(grant, now, m.Random)
-	}
-	key, err := oauth2.SigningKey(&s.client, ring, now)
+	issuedAt, err := oauth2.IssueAt(now, m.revoked.before(&s.client))
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}
-	issuedAt, err := oauth2.IssueAt(now, m.revoked.before(&s.client))
+	if s.record.Opaque {
+		grant := s.grant
+		grant.Lifetime = s.end.Sub(issuedAt.Truncate(time.Second))
+		return oauth2.IssueOpaque(grant, issuedAt, m.Random)
+	}
+	key, err := oauth2.SigningKey(&s.client, ring, now)
 	if err != nil {
 		return oauth2.Secret{}, oauth2.MintedToken{}, err
 	}

@@ -31,11 +31,14 @@ type reports struct {
 	written status.Written
 	revoked *revocations
 	copies  output.Copies
-	// announced are the ids of the tokens that were announced, until the statuses have them.
-	announced attempt.Proposals[string]
+	// announced are the ids of the tokens that are known to be announced, the newest last. A
+	// status may report none of them for a while.
+	announced attempt.Proposals[[]string]
 	// unanswered are the changes by writes of records that were not answered, until it is known
 	// whether the writes were done.
 	unanswered attempt.Proposals[recordChange]
+	// over are the ids of the Fixed tokens whose end has its audit line.
+	over attempt.Proposals[string]
 }
 
 // recordChange is a write of a record.
@@ -59,28 +62,40 @@ func (r *reports) announce(object *v1alpha1.OAuth2Token, s *state, reason string
 	if note != "" {
 		r.Recorder.Eventf(object, nil, corev1.EventTypeNormal, reason, "WriteSecret", note, s.current.ID, secretName(object))
 	}
-	r.announced.Put(object, s.current.ID, s.current.ExpiresAt)
+	r.remember(object, s.current.ID)
+}
+
+// remember notes that a token was announced.
+func (r *reports) remember(object *v1alpha1.OAuth2Token, id string) {
+	now := r.Clock.Now()
+	known, _ := r.announced.Get(object.UID, now)
+	if slices.Contains(known, id) {
+		return
+	}
+	known = append(slices.Clone(known[max(0, len(known)-oauth2.MaxMinted+1):]), id)
+	r.announced.Put(object, known, now.Add(attempt.UnansweredFor))
 }
 
 // announceFound announces a token that is in the Secret, and that was not announced by this manager
 // nor by one that could write the status afterwards: the answer to its write was lost, or the
-// manager that wrote it has ended then.
+// manager that wrote it has ended then. Before a newer one is made, the one in the Secret is
+// announced: one that is older than an announced one was announced too, and a late cache or a
+// backup of the Secret has it.
 func (r *reports) announceFound(object *v1alpha1.OAuth2Token, s *state) {
-	announced, _ := r.announced.Get(object.UID, r.Clock.Now())
-	for _, t := range s.before {
-		switch {
-		case !s.found || t.ID != s.current.ID || t.Cause == "":
-		case t.ID == object.Status.TokenID:
-			r.announced.Drop(object.UID)
-		case t.ID != announced:
-			r.announce(object, s, t.Cause)
-		}
+	if id := object.Status.TokenID; id != "" {
+		r.remember(object, id)
+	}
+	known, _ := r.announced.Get(object.UID, r.Clock.Now())
+	isKnown := func(t oauth2.MintedToken) bool { return slices.Contains(known, t.ID) }
+	at := slices.IndexFunc(s.before, func(t oauth2.MintedToken) bool { return t.ID == s.current.ID })
+	if s.found && at >= 0 && s.before[at].Cause != "" && !slices.ContainsFunc(s.before[at:], isKnown) {
+		r.announce(object, s, s.before[at].Cause)
 	}
 }
 
 // dropped writes an audit line about each token that is off the record by now: it has expired,
-// unless the status has reported its end, which has its line then; or it is not accepted any more,
-// because another one replaced it or nothing allows it.
+// unless it is a Fixed one and the status has reported its end, which has its line then; or it is
+// not accepted any more, because another one replaced it or nothing allows it.
 func (r *reports) dropped(object *v1alpha1.OAuth2Token, change recordChange) {
 	for _, t := range change.before {
 		kept := slices.ContainsFunc(change.after.Tokens, func(left oauth2.MintedToken) bool { return left.ID == t.ID })
@@ -88,7 +103,7 @@ func (r *reports) dropped(object *v1alpha1.OAuth2Token, change recordChange) {
 		case kept:
 		case t.Live(change.at):
 			r.ended(object, "ended", change.after.ClientID, t.ID)
-		case !reportsEnd(object.Status, t.ID):
+		case object.Spec.Mode != v1alpha1.TokenFixed || !reportsEnd(object.Status, t.ID) && !r.isOver(object, t.ID):
 			r.ended(object, "expired", change.after.ClientID, t.ID)
 		}
 	}
@@ -103,6 +118,12 @@ func (r *reports) reportDone(object *v1alpha1.OAuth2Token, read oauth2.Minted) {
 		r.unanswered.Drop(object.UID)
 		r.dropped(object, change)
 	}
+}
+
+// isOver reports whether the end of a Fixed token has its audit line.
+func (r *reports) isOver(object *v1alpha1.OAuth2Token, id string) bool {
+	over, there := r.over.Get(object.UID, r.Clock.Now())
+	return there && over == id
 }
 
 // reportsEnd reports whether a status reports that a token has expired.
@@ -124,8 +145,11 @@ func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 		Trouble: cmp.Or(s.noRoom, output.Failure(failure, object.Status.Conditions, "make the token")), Passing: true,
 	}
 	held, found := s.record.Find(output.Value(output.Data(s.secret), output.Entry(object.Spec.Secret.Keys.Token, keyToken), s.recorded))
-	valid := found && held.Live(now) && !r.revoked.has(held, &s.client, now)
+	valid := found && held.Live(now) && !r.revoked.has(held, &s.client, now) && !s.isWithdrawn(held, now) && s.denial(r.Issuer, held) == ""
+	over := hasExpired(object, now)
 	switch {
+	case over != nil && s.knowsEnd(object.Status):
+		v.Obstacle = over
 	case found && !held.Live(now) && object.Spec.Mode != v1alpha1.TokenFixed:
 		v.Obstacle = new(v1alpha1.TokenNotReplaced(secretName(object), held.ExpiresAt))
 	case v.Trouble == nil:
@@ -135,7 +159,27 @@ func (r *reports) failure(ctx context.Context, object *v1alpha1.OAuth2Token, s *
 	}
 	wanted := *object.Status.DeepCopy()
 	status.SetConditions(&wanted.Conditions, status.LookAt(object, now), v)
-	return r.patch(ctx, object, wanted)
+	return r.patch(ctx, object, s, wanted)
+}
+
+// hasExpired is that the time of a Fixed token is over, or nil.
+func hasExpired(object *v1alpha1.OAuth2Token, now time.Time) *metav1.Condition {
+	if object.Spec.Mode != v1alpha1.TokenFixed || object.Spec.ExpirationTime.After(now) {
+		return nil
+	}
+	return new(v1alpha1.TokenExpired(object.Spec.ExpirationTime.Time))
+}
+
+// knowsEnd reports whether the token of a status is on record, or was when it expired. Whatever
+// else is in the way of a Fixed one, it is over for good once it has expired, and has one audit
+// line.
+func (s *state) knowsEnd(reported v1alpha1.OAuth2TokenStatus) bool {
+	return s.onRecord(reported.TokenID) || reportsEnd(reported, reported.TokenID)
+}
+
+// onRecord reports whether the record that is stored has a token.
+func (s *state) onRecord(id string) bool {
+	return slices.ContainsFunc(s.before, func(t oauth2.MintedToken) bool { return t.ID == id })
 }
 
 // write reports what a reconcile has found, and returns when the object becomes Stalled; zero for
@@ -150,17 +194,21 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	if s.secret != nil {
 		found.Secret = v1alpha1.SecretReference{Name: s.secret.GetName()}
 	}
-	if s.found {
+	switch {
+	case !s.found && !s.settled: // what was not read stays as it was reported
+		was := object.Status
+		found.Secret = cmp.Or(found.Secret, was.Secret)
+		found.TokenID, found.Audience, found.Scopes = was.TokenID, was.Audience, was.Scopes
+		found.IssuedAt, found.ExpiresAt = was.IssuedAt, was.ExpiresAt
+	case s.found:
 		found.TokenID, found.Audience = s.current.ID, s.current.Audience
 		found.IssuedAt, found.ExpiresAt = metav1.NewTime(s.current.IssuedAt), metav1.NewTime(s.current.ExpiresAt)
-		for _, scope := range s.current.Scopes {
-			found.Scopes = append(found.Scopes, v1alpha1.Scope(scope))
-		}
+		found.Scopes = scopesOf(s.current)
 	}
-	if fixed && s.condition == nil && !object.Spec.ExpirationTime.After(now) {
-		s.condition = new(v1alpha1.TokenExpired(object.Spec.ExpirationTime.Time))
+	if over := hasExpired(object, now); over != nil && (s.condition == nil || s.knowsEnd(found)) {
+		s.condition = over
 	}
-	v := status.Verdict{Ready: v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), Obstacle: s.condition, Trouble: s.unstable, Passing: s.passing}
+	v := status.Verdict{Ready: v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), Obstacle: cmp.Or(s.condition, s.refused), Trouble: s.unstable, Passing: s.passing}
 	if v.Obstacle == nil && !s.found {
 		v.Obstacle = s.unstable
 	}
@@ -171,20 +219,25 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	}
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionExpiresSoon, soon)
 	status.Set(&found.Conditions, object.Generation, v1alpha1.ConditionWithinLimits, s.limits)
-	return stalls, r.patch(ctx, object, found)
+	return stalls, r.patch(ctx, object, s, found)
 }
 
 // patch writes the status if it differs, and then announces what is new in it.
-func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, wanted v1alpha1.OAuth2TokenStatus) error {
+func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, wanted v1alpha1.OAuth2TokenStatus) error {
 	before := object.Status
 	news := usagereport.CompleteToken(&wanted, object, r.Usage.Told(string(object.UID)))
-	if written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted); !written {
+	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
+	id := wanted.TokenID
+	ends := object.Spec.Mode == v1alpha1.TokenFixed && reportsEnd(wanted, id) && !reportsEnd(before, id) && s.onRecord(id) && !r.isOver(object, id)
+	// A write that was not answered may be done, and then there is no other.
+	if ends && (written || output.MayBeDone(err)) {
+		r.over.Put(object, id, r.Clock.Now().Add(attempt.UnansweredFor))
+		r.ended(object, "expired", wanted.ClientID, id)
+	}
+	if !written {
 		return err
 	}
 	r.written.Note(object)
-	if id := wanted.TokenID; reportsEnd(wanted, id) && !reportsEnd(before, id) {
-		r.ended(object, "expired", wanted.ClientID, id)
-	}
 	usagereport.Announce(r.Recorder, object, news)
 	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)
 	return nil

@@ -22,12 +22,12 @@ const (
 	sweepEvery = time.Minute
 )
 
-// indexByTokenID finds the OAuth2Token in whose Secret the Refreshing token with that jti is.
+// indexByTokenID finds the OAuth2Token in whose Secret the token with that jti is.
 const indexByTokenID = "hallpass.dev/token-id"
 
 func indexedTokenID(o client.Object) []string {
 	token, ok := o.(*v1alpha1.OAuth2Token)
-	if !ok || token.Spec.Mode != v1alpha1.TokenRefreshing || token.Status.TokenID == "" {
+	if !ok || token.Status.TokenID == "" {
 		return nil
 	}
 	return []string{revocation.IDOf(token.Status.TokenID).String()}

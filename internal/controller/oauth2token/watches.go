@@ -160,7 +160,8 @@ func (w watches) tokensOfBundle(ctx context.Context, o client.Object) []reconcil
 }
 
 // onRevocation wakes the OAuth2Tokens whose token was revoked. A TokenRevocation does not change,
-// and a merged one has no new entries. When one is deleted its selector ends.
+// and a merged one has no new entries. When one is deleted its selector ends, and a Fixed token
+// that it selects is accepted again.
 func (w watches) onRevocation() handler.Funcs {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
@@ -170,22 +171,36 @@ func (w watches) onRevocation() handler.Funcs {
 				}
 			}
 		},
-		DeleteFunc: func(_ context.Context, e event.DeleteEvent, _ workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-			if e.Object.GetNamespace() == w.RegistryNamespace {
-				w.revoked.known.Deselect(e.Object.GetName())
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
+			if e.Object.GetNamespace() != w.RegistryNamespace {
+				return
+			}
+			w.revoked.known.Deselect(e.Object.GetName())
+			if object, ok := e.Object.(*v1alpha1.TokenRevocation); ok {
+				for _, request := range w.tokensSelected(ctx, object.Spec.Selector) {
+					queue.Add(request)
+				}
 			}
 		},
 	}
 }
 
-// tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
-func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
-	news := w.revoked.learn(object, w.Clock.Now())
-	switch s := object.Spec.Selector; {
+// tokensSelected finds the OAuth2Tokens of the client or of the namespace that a selector names.
+func (w watches) tokensSelected(ctx context.Context, s v1alpha1.RevocationSelector) []reconcile.Request {
+	switch {
 	case s.Namespace != "":
 		return w.list(ctx, client.InNamespace(s.Namespace))
 	case s.ClientID != "":
 		return w.tokensOfClientID(ctx, s.ClientID)
+	}
+	return nil
+}
+
+// tokensRevoked finds the OAuth2Tokens that a TokenRevocation selects.
+func (w watches) tokensRevoked(ctx context.Context, object *v1alpha1.TokenRevocation) []reconcile.Request {
+	news := w.revoked.learn(object, w.Clock.Now())
+	if s := object.Spec.Selector; s.Namespace != "" || s.ClientID != "" {
+		return w.tokensSelected(ctx, s)
 	}
 	var requests []reconcile.Request
 	for _, id := range news {

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -34,6 +35,8 @@ type Owner struct {
 	// Annotation is the annotation by which what is written for the object names it.
 	Kind, Annotation string
 	UID              types.UID
+	// Generation is that of the object as the cache has it; 0 if it does not matter.
+	Generation int64
 }
 
 // reference has the garbage collector remove what is written. It keeps no owner from being deleted.
@@ -125,11 +128,15 @@ func Gone(ctx context.Context, live client.Reader, kind string, key types.Namesp
 // ErrGone means that the owner was deleted while it was reconciled.
 var ErrGone = errors.New("the object was deleted meanwhile")
 
-// CheckAlive returns ErrGone if the owner has been deleted, which the cache may not show yet.
+// CheckAlive returns ErrGone if the owner has been deleted, which the cache may not show yet, and a
+// conflict if its spec is another one by now.
 func (o Owner) CheckAlive(ctx context.Context, live client.Reader) error {
 	found, err := read(ctx, live, o.Kind, o.NamespacedName)
 	if err == nil && (found == nil || found.UID != o.UID || !found.DeletionTimestamp.IsZero()) {
 		return ErrGone
+	}
+	if err == nil && o.Generation != 0 && found.Generation != o.Generation {
+		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: o.Kind}, o.Name, errChanged) //nolint:wrapcheck // callers wrap it
 	}
 	return err
 }

@@ -99,6 +99,7 @@ func conditions() []made {
 		{"TokenIssued", v1alpha1.TokenIssued(v1alpha1.TokenFixed, "printer")},
 		{"TokenExpiresSoon", v1alpha1.TokenExpiresSoon(noon)},
 		{"TokenExpired", v1alpha1.TokenExpired(noon)},
+		{"TokenRevoked", v1alpha1.TokenRevoked("printer")},
 		{"TokenNeverValid", v1alpha1.TokenNeverValid(noon)},
 		{"TokenExpirationTooLate", v1alpha1.TokenExpirationTooLate(noon)},
 		{"TokensForbidden", v1alpha1.TokensForbidden()},
