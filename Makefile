@@ -99,8 +99,9 @@ smuggle: ## Send 5,000 smuggling requests through each documented proxy
 	@HALLPASS_SMUGGLES=5000 go test -count=1 -v -run TestNothingIsSmuggledPastAProxy ./test/compat/proxies | grep -vE '^(=== |ok)'
 
 .PHONY: histories
-histories: ## Replay 10,000 random histories of 200 steps of the client reconciler. HISTORIES=1000
+histories: ## Replay 10,000 random histories of 200 steps of each reconciler of credentials. HISTORIES=1000
 	@HALLPASS_HISTORIES=$(or $(HISTORIES),10000) HALLPASS_HISTORY_STEPS=200 go test -count=1 -timeout 3h -run TestRandomHistoriesOfAClientEndWell ./internal/controller/oauth2client
+	@HALLPASS_HISTORIES=$(or $(HISTORIES),10000) HALLPASS_HISTORY_STEPS=200 go test -count=1 -timeout 3h -run TestRandomHistoriesOfATokenEndWell ./internal/controller/oauth2token
 
 .PHONY: faults
 faults: ## Put faults back into the code, one by one, and have random histories find each. ONLY="a label"

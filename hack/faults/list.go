@@ -193,10 +193,10 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "oauth2token/find.go", "\t\tr.reports.reportDone(object, found)\n", ""},
 	}, controllers + "oauth2token/TestATokenThatEndsByAWriteThatIsNotAnsweredIsAnAuditLine"},
 	{"a token whose write was not answered has no audit line", nil, []edit{
-		{controllers + "oauth2token/report.go", "case t.ID != announced:", "case t.ID != announced && t.Cause == \"never\":"},
+		{controllers + "oauth2token/report.go", `s.before[at].Cause != "" &&`, `s.before[at].Cause == "never" &&`},
 	}, controllers + "oauth2token/TestEachTokenIsAnAuditLine"},
 	{"a Fixed token is valid for longer than its expirationTime", nil, []edit{
-		{controllers + "oauth2token/mint.go", "grant.Lifetime = s.end.Sub(now.Truncate(time.Second))", "grant.Lifetime = s.end.Sub(now)"},
+		{controllers + "oauth2token/mint.go", "grant.Lifetime = s.end.Sub(issuedAt.Truncate(time.Second))", "grant.Lifetime = s.end.Sub(issuedAt)"},
 	}, controllers + "oauth2token/TestAFixedTokenExpiresAtItsTime"},
 	{"a revoked token stays in its Secret", nil, []edit{
 		{controllers + "oauth2token/mint.go", "case s.revoked && !now.Before(s.current.IssuedAt.Add(minAge)):", "case s.revoked && now.IsZero():"},
@@ -204,6 +204,24 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"an older token is inherited before a newer one", nil, []edit{
 		{controllers + "oauth2token/secret.go", "found && t.IssuedAt.After(newest.IssuedAt) {", "found && newest.ID != t.ID {"},
 	}, controllers + "oauth2token/TestTheNewestTokenIsInherited"},
+	{"a token is announced again once its status has lost it", nil, []edit{
+		{controllers + "oauth2token/report.go", "!slices.ContainsFunc(s.before[at:], isKnown)", "!slices.ContainsFunc(s.before[at:at], isKnown) && s.before[at].ID != object.Status.TokenID"},
+	}, controllers + "oauth2token/TestATokenIsAnnouncedOnce"},
+	{"a Fixed token that is refused leaves its object `Ready`", nil, []edit{
+		{controllers + "oauth2token/report.go", "Obstacle: cmp.Or(s.condition, s.refused)", "Obstacle: s.condition"},
+	}, controllers + "oauth2token/TestRandomHistoriesOfATokenEndWell"},
+	{"a Fixed token is issued within a revocation", nil, []edit{
+		{controllers + "oauth2token/mint.go", "oauth2.IssueOpaque(grant, issuedAt, m.Random)", "oauth2.IssueOpaque(grant, now, m.Random)"},
+	}, controllers + "oauth2token/TestAFixedTokenIsIssuedAfterWhatWasRevoked"},
+	{"a token that another manager has ended is proposed again", nil, []edit{
+		{controllers + "oauth2token/mint.go", "if made.recorded && !s.onRecord(made.minted.ID) ||", "if"},
+	}, controllers + "oauth2token/TestAProposalThatHasEndedIsNotMadeAgain"},
+	{"a status whose write was not answered has no audit line of a token's end", nil, []edit{
+		{controllers + "oauth2token/report.go", "if ends && (written || output.MayBeDone(err)) {", "if ends && written {"},
+	}, controllers + "oauth2token/TestAnExpiredTokenStaysExpired"},
+	{"an expired token is reported as something else", nil, []edit{
+		{controllers + "oauth2token/report.go", "over != nil && (s.condition == nil || s.knowsEnd(found)) {", "over != nil && s.condition == nil {"},
+	}, controllers + "oauth2token/TestAnExpiredTokenStaysExpired"},
 	{"a resource takes the identifier of another one whose record was lost", nil, []edit{
 		{controllers + "oauth2resource/record.go", "other.DeletionTimestamp.IsZero() && wasDeclared(other) {", "other.DeletionTimestamp.IsZero() && false {"},
 	}, controllers + "oauth2resource/TestALostRecordIsNotTakenByAResourceThatWaits"},
