@@ -185,6 +185,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"a write of a registration that was not answered has no audit line", nil, []edit{
 		{client + "memory.go", "sameSecrets(s.record(), u.after) && ", "false && sameSecrets(s.record(), u.after) && "},
 	}, client + "TestAWriteThatIsNotAnsweredHasItsAuditLines"},
+	{"a status that something else writes too is written each time", nil, []edit{
+		{controllers + "status/contest.go", "damping == nil || damping.Wait == 0 {", "damping == nil || true {"},
+	}, client + "TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes"},
 	{"an attempt by a late cache makes a manager forget the write before", nil, []edit{
 		{controllers + "attempt/unanswered.go", "changes = []T{changes[0], changes[last]}", "changes = []T{changes[last]}"},
 		{controllers + "attempt/unanswered.go", "last > 1 {", "last > 0 {"},

@@ -25,6 +25,7 @@ import (
 // memory is what is remembered of clients between two looks. A manager that starts anew needs none.
 type memory struct {
 	written   status.Written
+	contest   status.Contest
 	backoff   attempt.Backoff
 	proposals attempt.Proposals[credential.Proposal]
 	// announced are the ids of the secrets that an event has reported, until they are

@@ -264,6 +264,10 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wante
 	if equality.Semantic.DeepEqual(c.Status, wanted) {
 		return nil
 	}
+	altered, err := r.memory.contest.Check(r.Recorder, c, c.Status, r.Clock.Now())
+	if err != nil {
+		return err
+	}
 	if err := r.memory.reporting.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("wait to write the status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
@@ -273,6 +277,7 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wante
 		return err
 	}
 	r.memory.written.Note(c)
+	r.memory.contest.Wrote(c, c.Status, altered, r.Clock.Now())
 	usagereport.Announce(r.Recorder, c, news)
 	usagereport.AnnounceRefusals(r.Recorder, c, refused)
 	status.Announce(r.Recorder, c, rejections(before), rejections(wanted))

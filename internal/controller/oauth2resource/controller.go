@@ -36,6 +36,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
 	"github.com/hallpass-dev/hallpass/internal/controller/publish"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/wire"
@@ -63,6 +64,7 @@ type Reconciler struct {
 	Recorder            events.EventRecorder
 
 	backoff attempt.Backoff
+	contest status.Contest
 	// waiters are the resources whose identifier another resource holds.
 	waiters publish.Waiters
 }

@@ -53,7 +53,7 @@ func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2R
 
 // patch writes the status if it differs, and then announces what is rejected.
 func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2Resource, wanted v1alpha1.OAuth2ResourceStatus) error {
-	return status.Report(ctx, r.Client, r.Recorder, object, &object.Status, wanted,
+	return status.Report(ctx, status.Reporter{Client: r.Client, Recorder: r.Recorder, Contest: &r.contest, Now: time.Now()}, object, &object.Status, wanted,
 		func(s v1alpha1.OAuth2ResourceStatus) []metav1.Condition { return s.Conditions })
 }
 

@@ -138,7 +138,7 @@ func (r *Reconciler) publish(ctx context.Context, object *v1alpha1.OAuth2Token, 
 	}
 	change := recordChange{s.before, s.record, r.Clock.Now()}
 	if output.MayBeDone(err) {
-		r.reports.unanswered.Put(object, change, change.at.Add(attempt.UnansweredFor))
+		r.reports.unanswered.Put(object, change, change.at)
 	}
 	if err == nil && s.stored != before {
 		r.reports.unanswered.Drop(object.UID)

@@ -90,7 +90,7 @@ func (h *history) abandon() { h.abandonAllBut(nil) }
 func (h *history) abandonAllBut(left *manager) {
 	uid := h.object().UID
 	for _, m := range h.managers {
-		if _, waits := m.reports.unanswered.Get(uid, h.clock.Now()); waits && m != left {
+		if waits := len(m.reports.unanswered.Get(uid, h.clock.Now())) > 0; waits && m != left {
 			clear(h.owed)
 			for _, t := range h.tokens {
 				t.excused = true
@@ -313,8 +313,7 @@ func (h *history) checkEnds(r run, judge judge) {
 }
 
 func (h *history) hasUnanswered(m *manager) bool {
-	_, waits := m.reports.unanswered.Get(h.object().UID, h.clock.Now())
-	return waits
+	return len(m.reports.unanswered.Get(h.object().UID, h.clock.Now())) > 0
 }
 
 // checkConditions compares what a reconcile has just reported with what is there.

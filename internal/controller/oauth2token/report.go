@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -29,6 +30,7 @@ type reports struct {
 	*Config
 
 	written status.Written
+	contest status.Contest
 	revoked *revocations
 	copies  output.Copies
 	// announced are the ids of the tokens that are known to be announced, the newest last. A
@@ -36,7 +38,7 @@ type reports struct {
 	announced attempt.Proposals[[]string]
 	// unanswered are the changes by writes of records that were not answered, until it is known
 	// whether the writes were done.
-	unanswered attempt.Proposals[recordChange]
+	unanswered attempt.Unanswered[recordChange]
 	// over are the ids of the Fixed tokens whose end has its audit line.
 	over attempt.Proposals[string]
 }
@@ -112,11 +114,12 @@ func (r *reports) dropped(object *v1alpha1.OAuth2Token, change recordChange) {
 // reportDone writes the audit lines of a write of the record that was not answered, once the record
 // shows that the write was done.
 func (r *reports) reportDone(object *v1alpha1.OAuth2Token, read oauth2.Minted) {
-	change, there := r.unanswered.Get(object.UID, r.Clock.Now())
+	changes := r.unanswered.Get(object.UID, r.Clock.Now())
 	sameID := func(a, b oauth2.MintedToken) bool { return a.ID == b.ID }
-	if there && slices.EqualFunc(read.Tokens, change.after.Tokens, sameID) {
+	at := slices.IndexFunc(changes, func(c recordChange) bool { return slices.EqualFunc(read.Tokens, c.after.Tokens, sameID) })
+	if at >= 0 {
 		r.unanswered.Drop(object.UID)
-		r.dropped(object, change)
+		r.dropped(object, changes[at])
 	}
 }
 
@@ -226,18 +229,26 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, wanted v1alpha1.OAuth2TokenStatus) error {
 	before := object.Status
 	news := usagereport.CompleteToken(&wanted, object, r.Usage.Told(string(object.UID)))
-	written, err := status.Patch(ctx, r.Client, object, &object.Status, wanted)
+	if equality.Semantic.DeepEqual(before, wanted) {
+		return nil
+	}
+	altered, err := r.contest.Check(r.Recorder, object, before, r.Clock.Now())
+	if err != nil {
+		return err
+	}
+	_, err = status.Patch(ctx, r.Client, object, &object.Status, wanted)
 	id := wanted.TokenID
 	ends := object.Spec.Mode == v1alpha1.TokenFixed && reportsEnd(wanted, id) && !reportsEnd(before, id) && s.onRecord(id) && !r.isOver(object, id)
 	// A write that was not answered may be done, and then there is no other.
-	if ends && (written || output.MayBeDone(err)) {
+	if ends && (err == nil || output.MayBeDone(err)) {
 		r.over.Put(object, id, r.Clock.Now().Add(attempt.UnansweredFor))
 		r.ended(object, "expired", wanted.ClientID, id)
 	}
-	if !written {
+	if err != nil {
 		return err
 	}
 	r.written.Note(object)
+	r.contest.Wrote(object, object.Status, altered, r.Clock.Now())
 	usagereport.Announce(r.Recorder, object, news)
 	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)
 	return nil

@@ -147,17 +147,31 @@ func Failure(conditions []metav1.Condition, holds bool, ready metav1.Condition, 
 	return v, trouble != nil
 }
 
-// Report writes the status of an object as Patch does, and then announces what is new of the
-// conditions, which are those of a status.
-func Report[S any](
-	ctx context.Context, c client.Client, recorder events.EventRecorder, o client.Object, current *S, wanted S, conditions func(S) []metav1.Condition,
-) error {
-	before := conditions(*current)
-	written, err := Patch(ctx, c, o, current, wanted)
-	if written {
-		Announce(recorder, o, before, conditions(wanted))
+// Reporter writes statuses and what is new in them.
+type Reporter struct {
+	Client   client.Client
+	Recorder events.EventRecorder
+	Contest  *Contest
+	Now      time.Time
+}
+
+// Report writes the status of an object as Patch does, unless something else does too, and then
+// announces what is new of the conditions, which are those of a status.
+func Report[S any](ctx context.Context, r Reporter, o client.Object, current *S, wanted S, conditions func(S) []metav1.Condition) error {
+	if equality.Semantic.DeepEqual(*current, wanted) {
+		return nil
 	}
-	return err
+	altered, err := r.Contest.Check(r.Recorder, o, *current, r.Now)
+	if err != nil {
+		return err
+	}
+	before := *current
+	if _, err := Patch(ctx, r.Client, o, current, wanted); err != nil {
+		return err
+	}
+	r.Contest.Wrote(o, *current, altered, r.Now)
+	Announce(r.Recorder, o, conditions(before), conditions(wanted))
+	return nil
 }
 
 // Patch writes the status of an object if wanted differs from current, which points into the

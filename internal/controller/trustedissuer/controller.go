@@ -32,6 +32,7 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/issuerkeys"
 	"github.com/hallpass-dev/hallpass/internal/controller/output"
 	"github.com/hallpass-dev/hallpass/internal/controller/policy"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 	"github.com/hallpass-dev/hallpass/internal/oauth2"
 	"github.com/hallpass-dev/hallpass/internal/registration"
 	"github.com/hallpass-dev/hallpass/internal/wire"
@@ -64,6 +65,7 @@ type Reconciler struct {
 	Recorder          events.EventRecorder
 
 	backoff attempt.Backoff
+	contest status.Contest
 	fetches fetches
 }
 

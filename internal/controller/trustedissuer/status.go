@@ -133,6 +133,6 @@ func (r *Reconciler) reportFailure(ctx context.Context, object *v1alpha1.OAuth2T
 
 // patch writes the status if it differs, and then announces what is rejected.
 func (r *Reconciler) patch(ctx context.Context, object *v1alpha1.OAuth2TrustedIssuer, wanted v1alpha1.OAuth2TrustedIssuerStatus) error {
-	return status.Report(ctx, r.Client, r.Recorder, object, &object.Status, wanted,
+	return status.Report(ctx, status.Reporter{Client: r.Client, Recorder: r.Recorder, Contest: &r.contest, Now: r.Clock.Now()}, object, &object.Status, wanted,
 		func(s v1alpha1.OAuth2TrustedIssuerStatus) []metav1.Condition { return s.Conditions })
 }
