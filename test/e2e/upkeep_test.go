@@ -49,8 +49,9 @@ func TestAnUnchangedClusterCausesNoWrites(t *testing.T) {
 		if proves(write) {
 			continue
 		}
-		// What the tests before this one used is reported, and what they revoked is merged and
-		// deleted, some time later. The clients here were not used, and nobody revokes.
+		// What the tests before this one used is reported, and what they revoked is merged
+		// and deleted, some time later. The clients here are not used, and none of their
+		// tokens is revoked.
 		if write.Object.Resource == "tokenrevocations" {
 			continue
 		}

@@ -132,7 +132,7 @@ func (m byGenerated) remember(s seen) []string {
 // unknown reports whether the cache has nothing of a client. Then no live read is needed, because
 // whatever is there after all refuses the writes. It is needed for a chosen client_id, which may be
 // another client's, for a retained Secret, which would outlive a client that was just deleted, and
-// where the status says that the client was registered: the registration is lost then, and of two
+// where the client was registered by its status: the registration is lost then, and of two
 // creates the one that is not refused would register another secret than applications hold.
 func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
 	if s.stored != nil || m.client.Spec.ClientID != "" || m.written.Retained || wasRegistered(m.client) {

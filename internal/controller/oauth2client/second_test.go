@@ -13,8 +13,8 @@ import (
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
-// TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes: a second installation writes it after each
-// write of ours, and each write wakes the other.
+// TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes: a second installation writes it each
+// time after this one, and each write wakes the other.
 func TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes(t *testing.T) {
 	w := newWorld(t)
 	w.create(clientOfWorld("app"))
@@ -49,7 +49,7 @@ func TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes(t *testing.T) {
 	if c := w.get("app"); c.Status.ClientID != "shop.app" {
 		t.Errorf("the status is left as it is: %+v", c.Status)
 	}
-	// our own reports are not held up
+	// what it has to report itself does not wait
 	w.askToRotate("app", "1")
 	w.rest("app")
 	if c := w.get("app"); c.Status.Rotation.HandledRequest != "1" {

@@ -45,7 +45,7 @@ func TestATokenThatEndsHasOneAuditLine(t *testing.T) {
 	record := oauth2.Minted{UID: "t", Namespace: "shop", Name: "legacy", ClientID: "shop.app", ClientUID: "c", ClientName: "app", Tokens: []oauth2.MintedToken{current}}
 	look := func() {
 		t.Helper()
-		if _, err := r.reports.write(t.Context(), object, &state{record: record, before: record.Tokens, current: current, found: true}); err != nil {
+		if _, err := r.reports.write(t.Context(), object, &state{record: record, before: record.Tokens, delivered: delivered{current: current, found: true}}); err != nil {
 			t.Fatal(err)
 		}
 	}

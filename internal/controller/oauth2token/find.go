@@ -46,11 +46,6 @@ type state struct {
 	// before are the tokens that stored has.
 	before []oauth2.MintedToken
 	delivered
-	// current is the token in the Secret, if found.
-	current oauth2.MintedToken
-	found   bool
-	// settled is whether current was looked for, revoked whether it was revoked.
-	settled, revoked bool
 	// ring has the signing keys, once they were read.
 	ring keyring.Ring
 	ca   string
@@ -84,6 +79,10 @@ type delivered struct {
 	value  oauth2.Secret
 	// read is whether the Secret was read.
 	read bool
+	// current is the token in it, if found. settled is whether that was looked for, revoked
+	// whether it was revoked.
+	current                 oauth2.MintedToken
+	found, settled, revoked bool
 	// copies are the names of Secrets that only name the OAuth2Token.
 	copies []string
 }

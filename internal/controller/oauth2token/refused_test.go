@@ -51,7 +51,10 @@ func TestAFixedTokenThatIsRefusedSaysSo(t *testing.T) {
 			object := &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "legacy"}, Spec: v1alpha1.OAuth2TokenSpec{Mode: c.mode}}
 			s := &state{
 				client:   oauth2.Client{ID: "shop.app", UID: "c", Namespace: "shop", Name: "app", Scopes: c.granted},
-				declared: policy.Declared{}, found: true, revoked: c.revoked, current: oauth2.MintedToken{ID: "a", Audience: c.audience, Scopes: []string{"read", "write"}},
+				declared: policy.Declared{},
+				delivered: delivered{
+					current: oauth2.MintedToken{ID: "a", Audience: c.audience, Scopes: []string{"read", "write"}}, found: true, revoked: c.revoked,
+				},
 			}
 			got := grants{&Config{Issuer: issuer}}.refusal(object, s)
 			if (got != nil) != (c.reason != "") || got != nil && got.Reason != c.reason {
