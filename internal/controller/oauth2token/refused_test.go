@@ -131,7 +131,7 @@ func TestATokenIsAnnouncedOnce(t *testing.T) {
 			object := &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{UID: "t"}}
 			for i := range c.statuses {
 				object.Status.TokenID = c.statuses[i]
-				r.reports.announceFound(object, &state{before: []oauth2.MintedToken{made("a"), made("b")}, found: true, current: made(c.held[i])})
+				r.reports.announceFound(object, &state{before: []oauth2.MintedToken{made("a"), made("b")}, delivered: delivered{current: made(c.held[i]), found: true}})
 			}
 			if lines != c.want {
 				t.Errorf("%d lines, want %d", lines, c.want)
