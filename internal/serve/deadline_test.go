@@ -126,7 +126,7 @@ func TestAWriteThatGoesOnSendsEachByteOnce(t *testing.T) {
 		go func() {
 			_, _ = io.ReadFull(other, received[:2])
 			_ = conn.SetWriteDeadline(time.Time{})
-			time.Sleep(time.Minute)
+			<-time.After(time.Minute) // of the bubble
 			_, _ = io.ReadFull(other, received[2:])
 		}()
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))

@@ -73,7 +73,7 @@ func (p *port) mount(mux *http.ServeMux, r route) (usual methods) {
 type methods struct{ get, post http.Handler }
 
 // of returns the handler of a method, or nil.
-func (m methods) of(method string) http.Handler { //nolint:ireturn // of a mux
+func (m methods) of(method string) http.Handler {
 	switch method {
 	case http.MethodGet:
 		return m.get

@@ -291,7 +291,7 @@ func (h *history) refuseSome() {
 		}
 		// what times out may be done
 		if errors.Is(err, context.DeadlineExceeded) && h.random.IntN(2) == 0 {
-			return late.NewLost(err)
+			return late.NewUnansweredError(err)
 		}
 		return err
 	}

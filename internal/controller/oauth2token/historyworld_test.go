@@ -261,7 +261,7 @@ func (w *world) clientOf(c *v1alpha1.OAuth2Client) oauth2.Client {
 	}
 	for _, access := range c.Spec.Access {
 		made.Access = append(made.Access, oauth2.Access{
-			Resource: oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: string(access.ResourceName)}, Scopes: []string{"s0"},
+			Resource: oauth2.ObjectName{Namespace: string(access.ResourceNamespace), Name: access.ResourceName}, Scopes: []string{"s0"},
 		})
 	}
 	return made
@@ -287,7 +287,7 @@ func (w *world) collect() {
 	}
 }
 
-var pool struct { //nolint:gochecknoglobals // a key takes longer to make than a history
+var pool struct { // a key takes longer to make than a history
 	sync.Mutex
 
 	keys []crypto.Signer
@@ -300,7 +300,7 @@ func (w *world) newKey(algorithm jws.Algorithm) (crypto.Signer, error) {
 	if w.made++; w.made > len(pool.keys) {
 		key, err := keyring.Generate(algorithm)
 		if err != nil {
-			return nil, err //nolint:wrapcheck // it fails the test
+			return nil, err
 		}
 		pool.keys = append(pool.keys, key)
 	}

@@ -211,7 +211,9 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	if over := hasExpired(object, now); over != nil && (s.condition == nil || s.knowsEnd(found)) {
 		s.condition = over
 	}
-	v := status.Verdict{Ready: v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), Obstacle: cmp.Or(s.condition, s.refused), Trouble: s.unstable, Passing: s.passing}
+	v := status.Verdict{
+		Ready: v1alpha1.TokenIssued(object.Spec.Mode, secretName(object)), Obstacle: cmp.Or(s.condition, s.refused), Trouble: s.unstable, Passing: s.passing,
+	}
 	if v.Obstacle == nil && !s.found {
 		v.Obstacle = s.unstable
 	}

@@ -136,7 +136,8 @@ func (o Owner) CheckAlive(ctx context.Context, live client.Reader) error {
 		return ErrGone
 	}
 	if err == nil && o.Generation != 0 && found.Generation != o.Generation {
-		return apierrors.NewConflict(schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: o.Kind}, o.Name, errChanged) //nolint:wrapcheck // callers wrap it
+		kind := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: o.Kind}
+		return apierrors.NewConflict(kind, o.Name, errChanged) //nolint:wrapcheck // callers wrap it
 	}
 	return err
 }

@@ -39,6 +39,12 @@ func versionOf(o client.Object, status any) statusVersion {
 	return statusVersion{o.GetResourceVersion(), sha256.Sum256(document)}
 }
 
+// isBefore reports whether the version is one of before, which a late cache has.
+func (v statusVersion) isBefore(other statusVersion) bool {
+	order, err := resourceversion.CompareResourceVersion(v.version, other.version)
+	return err != nil || order < 0
+}
+
 // rememberedFor is how long it is remembered what was written: longer than the longest pause.
 const rememberedFor = 15 * time.Minute
 
@@ -47,8 +53,7 @@ const rememberedFor = 15 * time.Minute
 func (c *Contest) Check(recorder events.EventRecorder, o client.Object, current any, now time.Time) (altered bool, err error) {
 	wrote, there := c.wrote.Get(o.GetUID(), now)
 	read := versionOf(o, current)
-	// a cache that is late has what was there before
-	if order, err := resourceversion.CompareResourceVersion(read.version, wrote.version); !there || err != nil || order < 0 || read.digest == wrote.digest {
+	if !there || read.digest == wrote.digest || read.isBefore(wrote) {
 		return false, nil
 	}
 	damping := c.repairs.Damping(o, now)

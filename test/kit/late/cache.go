@@ -65,7 +65,7 @@ func (c *Cache) Sync(prefixes ...string) {
 // Get implements client.Reader.
 func (c *Cache) Get(ctx context.Context, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
 	if _, partial := o.(*metav1.PartialObjectMetadata); partial {
-		return c.server.Get(ctx, key, o) //nolint:wrapcheck // as a cache does
+		return c.server.Get(ctx, key, o)
 	}
 	found := c.objects[c.server.kind(o)+" "+key.String()]
 	if found == nil {
@@ -85,7 +85,7 @@ func (c *Cache) List(_ context.Context, list client.ObjectList, options ...clien
 			items = append(items, object.DeepCopyObject())
 		}
 	}
-	return meta.SetList(list, items) //nolint:wrapcheck // as a cache does
+	return meta.SetList(list, items)
 }
 
 func (c *Cache) selected(object client.Object, o client.ListOptions) bool {

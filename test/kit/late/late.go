@@ -27,11 +27,11 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// Lost is the error of a write that is done and is not answered.
-type Lost struct{ error }
+// UnansweredError is the error of a write that is done and is not answered.
+type UnansweredError struct{ error }
 
-// NewLost returns a Lost with the error that the caller gets.
-func NewLost(err error) Lost { return Lost{err} }
+// NewUnansweredError returns an UnansweredError with the error that the caller gets.
+func NewUnansweredError(err error) UnansweredError { return UnansweredError{err} }
 
 // Server is an API server. Its client is that of users, whose writes are never refused.
 type Server struct {
@@ -39,7 +39,7 @@ type Server struct {
 
 	// Writes are those that managers have tried.
 	Writes []string
-	// Refuse, if set, refuses a write of a manager. With a Lost the write is done.
+	// Refuse, if set, refuses a write of a manager. With a UnansweredError the write is done.
 	Refuse func(verb string, o client.Object) error
 	// Before, if set, is called before a write of a manager, and Done after one that is done.
 	Before, Done func(verb string, o client.Object)
@@ -149,7 +149,7 @@ func (s *Server) write(verb string, o client.Object, do func(client.Object) erro
 	}
 	line := verb + " " + s.Key(o)
 	if s.Refuse != nil {
-		var unanswered Lost
+		var unanswered UnansweredError
 		switch err := s.Refuse(verb, o); {
 		case errors.As(err, &unanswered):
 			s.Writes = append(s.Writes, line+" not answered")
@@ -179,5 +179,5 @@ func (s *Server) done(verb string, o client.Object) {
 
 func (s *Server) create(ctx context.Context, o client.Object, options ...client.CreateOption) error {
 	s.Identify(o)
-	return s.Create(ctx, o, options...) //nolint:wrapcheck // as a client does
+	return s.Create(ctx, o, options...)
 }
