@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
+	"github.com/hallpass-dev/hallpass/internal/controller/status"
 )
 
 // TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes: a second installation writes it each
@@ -41,7 +41,7 @@ func TestAStatusThatAnotherWritesEachTimeIsWrittenAFewTimes(t *testing.T) {
 	if ours := write(2 * time.Second); ours < 5 || ours > 10 {
 		t.Errorf("%d writes in 2 s", ours)
 	}
-	if told := w.events(); len(told) == 0 || !strings.Contains(told[0], v1alpha1.ReasonRepairDoesNotHold) {
+	if told := w.events(); len(told) == 0 || !strings.Contains(told[0], status.ReasonStatusDoesNotHold) {
 		t.Errorf("events: %q", told)
 	}
 	// it writes no more, and what it left is mended

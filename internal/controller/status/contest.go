@@ -14,7 +14,6 @@ import (
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 	"github.com/hallpass-dev/hallpass/internal/controller/attempt"
 )
 
@@ -45,6 +44,9 @@ func (v statusVersion) isBefore(other statusVersion) bool {
 	return err != nil || order < 0
 }
 
+// ReasonStatusDoesNotHold is the reason of the event about a status that something else writes too.
+const ReasonStatusDoesNotHold = "StatusDoesNotHold"
+
 // rememberedFor is how long it is remembered what was written: longer than the longest pause.
 const rememberedFor = 15 * time.Minute
 
@@ -60,7 +62,7 @@ func (c *Contest) Check(recorder events.EventRecorder, o client.Object, current 
 	if damping == nil || damping.Wait == 0 {
 		return true, nil
 	}
-	recorder.Eventf(o, nil, corev1.EventTypeWarning, v1alpha1.ReasonRepairDoesNotHold, "Report",
+	recorder.Eventf(o, nil, corev1.EventTypeWarning, ReasonStatusDoesNotHold, "Report",
 		"The status was written %d times and was changed again each time. Find what else writes it, such as a second installation of Hallpass. "+
 			"It is written again after %s.", damping.Count, damping.Pause)
 	return true, fmt.Errorf("write the status of %s: %w", client.ObjectKeyFromObject(o), attempt.ErrDamped)
