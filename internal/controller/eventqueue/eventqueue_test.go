@@ -243,6 +243,16 @@ func TestAnEventThatRepeatsIsCounted(t *testing.T) {
 	})
 }
 
+// TestWhatIsWrittenIsNotWhatIsRemembered: to encode an event is to change it.
+func TestWhatIsWrittenIsNotWhatIsRemembered(t *testing.T) {
+	var s series
+	event := func() *eventsv1.Event { return &eventsv1.Event{Reason: "Repeated"} }
+	s.add(event(), time.Now()).Kind = "Event"
+	if counted := s.add(event(), time.Now()); counted == nil || counted.Kind != "" {
+		t.Errorf("the count is of %+v", counted)
+	}
+}
+
 // The events of one namespace are more than are remembered, and each repeats. Those of another
 // namespace are counted, and the counts of the flood, which are refused for a while, delay none.
 func TestTheCountsOfOneNamespaceDisplaceThoseOfNoOther(t *testing.T) {

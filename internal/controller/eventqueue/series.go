@@ -69,7 +69,8 @@ func (s *series) add(event *eventsv1.Event, now time.Time) *eventsv1.Event {
 	if s.known == nil {
 		s.known = map[text]*fair.Slot[*repeated]{}
 	}
-	slot := &fair.Slot[*repeated]{Item: &repeated{event: event, count: 1, written: 1, last: now}, Namespace: event.Namespace}
+	// a copy: who encodes the event to write it changes it meanwhile
+	slot := &fair.Slot[*repeated]{Item: &repeated{event: event.DeepCopy(), count: 1, written: 1, last: now}, Namespace: event.Namespace}
 	s.known[key] = slot
 	s.due.Add(slot, now.Add(ends))
 	if s.due.Len() > remembered {
