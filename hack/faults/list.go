@@ -207,6 +207,9 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 	{"an older token is inherited before a newer one", nil, []edit{
 		{controllers + "oauth2token/secret.go", "found && t.IssuedAt.After(newest.IssuedAt) {", "found && newest.ID != t.ID {"},
 	}, controllers + "oauth2token/TestTheNewestTokenIsInherited"},
+	{"a late record takes the newest token for none", nil, []edit{
+		{controllers + "oauth2token/secret.go", "len(former) > 0 && s.stored != nil {", "false {"},
+	}, controllers + "oauth2token/TestALateRecordLosesNoNewerToken"},
 	{"a token is announced again once its status has lost it", nil, []edit{
 		{controllers + "oauth2token/report.go", "!slices.ContainsFunc(s.before[at:], isKnown)", "!slices.ContainsFunc(s.before[at:at], isKnown) && s.before[at].ID != object.Status.TokenID"},
 	}, controllers + "oauth2token/TestATokenIsAnnouncedOnce"},

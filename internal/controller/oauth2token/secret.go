@@ -106,14 +106,21 @@ func (d delivery) writeSecret(ctx context.Context, object *v1alpha1.OAuth2Token,
 }
 
 // applySecret brings the derived parts of the Secret up to date, and deletes the Secrets under
-// former names.
+// former names. A late cache may have a record of before: the token in such a Secret would be taken
+// for none, and an older one for the newest.
 func (d delivery) applySecret(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
+	former, _, err := d.target(object).Former(ctx)
+	if err == nil && len(former) > 0 && s.stored != nil {
+		_, err = output.Unchanged(ctx, d.Live, s.stored)
+	}
+	if err != nil {
+		return err
+	}
 	if s.found {
 		if err := d.writeSecret(ctx, object, s, true); err != nil {
 			return err
 		}
 	}
-	var err error
 	s.copies, err = d.target(object).RemoveFormer(ctx, s.secret)
 	return err
 }
