@@ -144,13 +144,17 @@ func (s *state) hasOlder() bool {
 }
 
 // inherit takes the newest token of the Secrets under former names, if there is no Secret or it has
-// an older one: readers hold the newest.
+// an older one: readers hold the newest. A late cache may lack the Secret that the status names.
 func (d delivery) inherit(ctx context.Context, object *v1alpha1.OAuth2Token, s *state) error {
 	if s.secret != nil && !s.hasOlder() {
 		return nil
 	}
 	newest, _ := s.record.Find(s.value)
-	_, err := d.target(object).Inherit(ctx, func(_ client.Object, value oauth2.Secret) bool {
+	target := d.target(object)
+	if reported := object.Status.Secret.Name; reported != "" {
+		target.Remembered = []string{reported}
+	}
+	_, err := target.Inherit(ctx, func(_ client.Object, value oauth2.Secret) bool {
 		if t, found := s.record.Find(value); found && t.IssuedAt.After(newest.IssuedAt) {
 			newest, s.value = t, value
 		}
