@@ -208,7 +208,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "oauth2token/secret.go", "found && t.IssuedAt.After(newest.IssuedAt) {", "found && newest.ID != t.ID {"},
 	}, controllers + "oauth2token/TestTheNewestTokenIsInherited"},
 	{"a late record takes the newest token for none", nil, []edit{
-		{controllers + "oauth2token/secret.go", "len(former) > 0 && s.stored != nil {", "false {"},
+		{controllers + "oauth2token/secret.go", "len(former) > 0 && s.stored != nil {", "len(former) < 0 {"},
 	}, controllers + "oauth2token/TestALateRecordLosesNoNewerToken"},
 	{"a token is announced again once its status has lost it", nil, []edit{
 		{controllers + "oauth2token/report.go", "!slices.ContainsFunc(s.before[at:], isKnown)", "!slices.ContainsFunc(s.before[at:at], isKnown) && s.before[at].ID != object.Status.TokenID"},

@@ -77,3 +77,16 @@ func TestATokenThatEndsHasOneAuditLine(t *testing.T) {
 		t.Errorf("lines of those off the record (-want +got):\n%s", diff)
 	}
 }
+
+// TestTheEndOfAFixedTokenHasOneLine: the record has dropped it, and a late cache still has it.
+func TestTheEndOfAFixedTokenHasOneLine(t *testing.T) {
+	object := &v1alpha1.OAuth2Token{ObjectMeta: metav1.ObjectMeta{UID: "t"}, Spec: v1alpha1.OAuth2TokenSpec{Mode: v1alpha1.TokenFixed}}
+	lines := 0
+	r := New(Config{Clock: clocktesting.NewFakeClock(noon.Add(2 * time.Hour)), Audit: funcr.New(func(_, _ string) { lines++ }, funcr.Options{})})
+	for range 2 {
+		r.reports.dropped(object, recordChange{before: []oauth2.MintedToken{madeAt("a", 0)}, at: noon.Add(2 * time.Hour)})
+	}
+	if lines != 1 || !r.reports.isOver(object, "a") {
+		t.Errorf("%d lines", lines)
+	}
+}

@@ -367,6 +367,9 @@ func (h *history) checkSecret(judge judge) {
 	if m := judge.record.Minted; m != nil && m.ClientUID != t.clientUID {
 		return // another client is to be the token's
 	}
+	if s := h.own(); s != nil && s.DeletionTimestamp != nil {
+		return // somebody's finalizer keeps what was deleted
+	}
 	switch reason := judge.refusal(value); reason {
 	case oauth2.ReasonTokenReplaced, oauth2.ReasonTokenUnknown, oauth2.ReasonTokenOwnerUnknown, oauth2.ReasonTokenOwnerGone:
 		h.fail("token %s in the Secret is refused (%s)", t.ID, reason)

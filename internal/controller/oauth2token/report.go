@@ -105,8 +105,10 @@ func (r *reports) dropped(object *v1alpha1.OAuth2Token, change recordChange) {
 		case kept:
 		case t.Live(change.at):
 			r.ended(object, "ended", change.after.ClientID, t.ID)
-		case object.Spec.Mode != v1alpha1.TokenFixed || !reportsEnd(object.Status, t.ID) && !r.isOver(object, t.ID):
+		case object.Spec.Mode != v1alpha1.TokenFixed:
 			r.ended(object, "expired", change.after.ClientID, t.ID)
+		case !reportsEnd(object.Status, t.ID) && !r.isOver(object, t.ID):
+			r.expired(object, change.after.ClientID, t.ID)
 		}
 	}
 }
@@ -121,6 +123,13 @@ func (r *reports) reportDone(object *v1alpha1.OAuth2Token, read oauth2.Minted) {
 		r.unanswered.Drop(object.UID)
 		r.dropped(object, changes[at])
 	}
+}
+
+// expired writes the audit line about the end of a Fixed token, which has one whoever notices it
+// first: the record without it, or the status.
+func (r *reports) expired(object *v1alpha1.OAuth2Token, clientID, id string) {
+	r.over.Put(object, id, r.Clock.Now().Add(attempt.UnansweredFor))
+	r.ended(object, "expired", clientID, id)
 }
 
 // isOver reports whether the end of a Fixed token has its audit line.
@@ -243,8 +252,7 @@ func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 	ends := object.Spec.Mode == v1alpha1.TokenFixed && reportsEnd(wanted, id) && !reportsEnd(before, id) && s.onRecord(id) && !r.isOver(object, id)
 	// A write that was not answered may be done, and then there is no other.
 	if ends && (err == nil || output.MayBeDone(err)) {
-		r.over.Put(object, id, r.Clock.Now().Add(attempt.UnansweredFor))
-		r.ended(object, "expired", wanted.ClientID, id)
+		r.expired(object, wanted.ClientID, id)
 	}
 	if err != nil {
 		return err
