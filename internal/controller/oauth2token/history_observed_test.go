@@ -369,10 +369,10 @@ func (h *history) checkSecret(judge judge) {
 		return // another client is to be the token's
 	}
 	if s := h.own(); s != nil && s.DeletionTimestamp != nil {
-		return // somebody's finalizer keeps what was deleted
+		return // a finalizer of a user keeps what was deleted
 	}
 	if len(h.managers) > 1 {
-		return // one may end what the other has just written: the next look finds that
+		return // one may end what the other has just written: the next reconcile finds that
 	}
 	switch reason := judge.refusal(value); reason {
 	case oauth2.ReasonTokenReplaced, oauth2.ReasonTokenUnknown, oauth2.ReasonTokenOwnerUnknown, oauth2.ReasonTokenOwnerGone:

@@ -12,8 +12,8 @@ import (
 	"github.com/hallpass-dev/hallpass/api/v1alpha1"
 )
 
-// newLate returns a world with one Refreshing token, and a look of its manager after the cache got
-// the objects whose keys begin with one of the prefixes, or all.
+// newLate returns an API server with one Refreshing token, and a reconcile of its manager after the
+// cache got the objects whose keys begin with one of the prefixes, or all.
 func newLate(t *testing.T) (w *world, look func(prefixes ...string) error) {
 	t.Helper()
 	w = newWorld(t)
@@ -35,7 +35,8 @@ func (w *world) rename(to string) {
 }
 
 // TestALateRecordLosesNoNewerToken: a Secret gets another name twice, and the cache does not have
-// the record of the token that was made in between, because somebody had removed the one of before.
+// the record of the token that was made in between, because a user had deleted the Secret of
+// before.
 func TestALateRecordLosesNoNewerToken(t *testing.T) {
 	t.Parallel()
 	w, look := newLate(t)

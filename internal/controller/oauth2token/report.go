@@ -125,8 +125,8 @@ func (r *reports) reportDone(object *v1alpha1.OAuth2Token, read oauth2.Minted) {
 	}
 }
 
-// expired writes the audit line about the end of a Fixed token, which has one whoever notices it
-// first: the record without it, or the status.
+// expired writes the audit line about the end of a Fixed token. It has one, by the write of the
+// record that drops it or by that of the status that reports it, whichever is first.
 func (r *reports) expired(object *v1alpha1.OAuth2Token, clientID, id string) {
 	r.over.Put(object, id, r.Clock.Now().Add(attempt.UnansweredFor))
 	r.ended(object, "expired", clientID, id)
