@@ -131,7 +131,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{client + "status.go", "case d.failure != nil:\n\t\t// a late", "case false:\n\t\t// a late"},
 	}, client + "TestALateRegistrationLowersNoGeneration"},
 	{"a client whose registration was lost is taken for a new one", []string{replaced}, []edit{
-		{client + "methods.go", "|| m.written.Retained || wasRegistered(m.client) {", "|| m.written.Retained {"},
+		{client + "methods.go", "|| m.written.Retained || registered {", "|| m.written.Retained || false && registered {"},
 	}, client + "TestALostRegistrationIsNoNewClient"},
 	{"a lost registration rotates again", []string{again}, []edit{
 		{client + "methods.go", "Unhandled: reported.ObservedGeneration > 0 && reported.Rotation.HandledRequest != p.Request,", "Unhandled: reported.ObservedGeneration > 0,"},

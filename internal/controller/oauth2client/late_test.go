@@ -64,3 +64,31 @@ func TestALostRegistrationIsNoNewClient(t *testing.T) {
 		t.Errorf("the value was replaced, or is refused: %q", w.writes)
 	}
 }
+
+// TestAFirstSecretThatIsRegisteredIsNotMadeAgain: its Secret was refused, and a late cache has only
+// the status that reports it. The manager has forgotten the value by now.
+func TestAFirstSecretThatIsRegisteredIsNotMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(clientOfWorld("app"))
+	w.refuse = func(_ string, o client.Object) error {
+		if o.GetNamespace() == "shop" && w.kind(o) == "Secret" {
+			return errForbidden
+		}
+		return nil
+	}
+	w.sync()
+	if _, err := w.reconcile("app"); err == nil || len(w.get("app").Status.Credentials) != 1 {
+		t.Fatalf("%v, status %+v", err, w.get("app").Status)
+	}
+	w.refuse = nil
+	w.pass(credential.PendingLife + time.Minute)
+	w.sync("OAuth2Client ")
+	if _, err := w.reconcile("app"); err == nil || w.secret("app") != nil {
+		t.Errorf("%v, and there is a Secret with a value that is refused: %q", err, w.writes)
+	}
+	w.rest("app")
+	if value := w.value("app"); !w.accepts("shop.app", value) {
+		t.Errorf("what is in the Secret is refused: %q", w.writes)
+	}
+}

@@ -135,7 +135,8 @@ func (m byGenerated) remember(s seen) []string {
 // where the client was registered by its status: the registration is lost then, and of two
 // creates the one that is not refused would register another secret than applications hold.
 func (m byGenerated) unknown(ctx context.Context, s seen) (bool, error) {
-	if s.stored != nil || m.client.Spec.ClientID != "" || m.written.Retained || wasRegistered(m.client) {
+	registered := wasRegistered(m.client) || len(m.client.Status.Credentials) > 0
+	if s.stored != nil || m.client.Spec.ClientID != "" || m.written.Retained || registered {
 		return false, nil
 	}
 	known, err := m.written.Known(ctx)
