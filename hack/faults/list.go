@@ -223,7 +223,7 @@ var faults = []fault{ //nolint:gochecknoglobals // a constant
 		{controllers + "oauth2token/mint.go", "if made.recorded && !s.onRecord(made.minted.ID) ||", "if"},
 	}, controllers + "oauth2token/TestAProposalThatHasEndedIsNotMadeAgain"},
 	{"a status whose write was not answered has no audit line of a token's end", nil, []edit{
-		{controllers + "oauth2token/report.go", "if ends && (err == nil || output.MayBeDone(err)) {", "if ends && err == nil {"},
+		{controllers + "oauth2token/report.go", "if ends && (written || output.MayBeDone(err)) {", "if ends && written {"},
 	}, controllers + "oauth2token/TestAnExpiredTokenStaysExpired"},
 	{"an expired token is reported as something else", nil, []edit{
 		{controllers + "oauth2token/report.go", "over != nil && (s.condition == nil || s.knowsEnd(found)) {", "over != nil && s.condition == nil {"},

@@ -264,20 +264,16 @@ func (r *Reconciler) report(ctx context.Context, c *v1alpha1.OAuth2Client, wante
 	if equality.Semantic.DeepEqual(c.Status, wanted) {
 		return nil
 	}
-	altered, err := r.memory.contest.Check(r.Recorder, c, c.Status, r.Clock.Now())
-	if err != nil {
-		return err
-	}
 	if err := r.memory.reporting.Acquire(ctx, 1); err != nil {
 		return fmt.Errorf("wait to write the status of OAuth2Client %s/%s: %w", c.Namespace, c.Name, err)
 	}
 	defer r.memory.reporting.Release(1)
 	before := c.Status
-	if _, err := status.Patch(ctx, r.Client, c, &c.Status, wanted); err != nil {
+	to := status.Reporter{Client: r.Client, Recorder: r.Recorder, Contest: &r.memory.contest, Now: r.Clock.Now()}
+	if _, err := status.Write(ctx, to, c, &c.Status, wanted); err != nil {
 		return err
 	}
 	r.memory.written.Note(c)
-	r.memory.contest.Wrote(c, c.Status, altered, r.Clock.Now())
 	usagereport.Announce(r.Recorder, c, news)
 	usagereport.AnnounceRefusals(r.Recorder, c, refused)
 	status.Announce(r.Recorder, c, rejections(before), rejections(wanted))

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -240,25 +239,18 @@ func (r *reports) write(ctx context.Context, object *v1alpha1.OAuth2Token, s *st
 func (r *reports) patch(ctx context.Context, object *v1alpha1.OAuth2Token, s *state, wanted v1alpha1.OAuth2TokenStatus) error {
 	before := object.Status
 	news := usagereport.CompleteToken(&wanted, object, r.Usage.Told(string(object.UID)))
-	if equality.Semantic.DeepEqual(before, wanted) {
-		return nil
-	}
-	altered, err := r.contest.Check(r.Recorder, object, before, r.Clock.Now())
-	if err != nil {
-		return err
-	}
-	_, err = status.Patch(ctx, r.Client, object, &object.Status, wanted)
+	to := status.Reporter{Client: r.Client, Recorder: r.Recorder, Contest: &r.contest, Now: r.Clock.Now()}
+	written, err := status.Write(ctx, to, object, &object.Status, wanted)
 	id := wanted.TokenID
 	ends := object.Spec.Mode == v1alpha1.TokenFixed && reportsEnd(wanted, id) && !reportsEnd(before, id) && s.onRecord(id) && !r.isOver(object, id)
 	// A write that was not answered may be done, and then there is no other.
-	if ends && (err == nil || output.MayBeDone(err)) {
+	if ends && (written || output.MayBeDone(err)) {
 		r.expired(object, wanted.ClientID, id)
 	}
-	if err != nil {
+	if !written {
 		return err
 	}
 	r.written.Note(object)
-	r.contest.Wrote(object, object.Status, altered, r.Clock.Now())
 	usagereport.Announce(r.Recorder, object, news)
 	status.Announce(r.Recorder, object, before.Conditions, wanted.Conditions)
 	return nil

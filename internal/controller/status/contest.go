@@ -20,7 +20,7 @@ import (
 // Contest damps the writes of statuses that something else writes too: each write of one would
 // wake the other. The zero Contest is ready to use.
 type Contest struct {
-	wrote   attempt.Proposals[statusVersion]
+	last    attempt.Proposals[statusVersion]
 	repairs attempt.Repairs
 }
 
@@ -50,10 +50,10 @@ const ReasonStatusDoesNotHold = "StatusDoesNotHold"
 // rememberedFor is how long it is remembered what was written: longer than the longest pause.
 const rememberedFor = 15 * time.Minute
 
-// Check reports whether the status that an object has is not what was written to it last. It emits
+// check reports whether the status that an object has is not what was written to it last. It emits
 // an event, and returns an error, while the next write waits because that was so before.
-func (c *Contest) Check(recorder events.EventRecorder, o client.Object, current any, now time.Time) (altered bool, err error) {
-	wrote, there := c.wrote.Get(o.GetUID(), now)
+func (c *Contest) check(recorder events.EventRecorder, o client.Object, current any, now time.Time) (altered bool, err error) {
+	wrote, there := c.last.Get(o.GetUID(), now)
 	read := versionOf(o, current)
 	if !there || read.digest == wrote.digest || read.isBefore(wrote) {
 		return false, nil
@@ -68,10 +68,10 @@ func (c *Contest) Check(recorder events.EventRecorder, o client.Object, current 
 	return true, fmt.Errorf("write the status of %s: %w", client.ObjectKeyFromObject(o), attempt.ErrDamped)
 }
 
-// Wrote notes that a status was written to an object, in the place of one that was altered or not.
-func (c *Contest) Wrote(o client.Object, written any, altered bool, now time.Time) {
+// wrote notes that a status was written to an object, in the place of one that was altered or not.
+func (c *Contest) wrote(o client.Object, written any, altered bool, now time.Time) {
 	if altered {
 		c.repairs.Made(o, now)
 	}
-	c.wrote.Put(o, versionOf(o, written), now.Add(rememberedFor))
+	c.last.Put(o, versionOf(o, written), now.Add(rememberedFor))
 }

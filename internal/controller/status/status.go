@@ -155,23 +155,31 @@ type Reporter struct {
 	Now      time.Time
 }
 
-// Report writes the status of an object as Patch does, unless something else does too, and then
-// announces what is new of the conditions, which are those of a status.
+// Report writes the status of an object as Write does, and then announces what is new of the
+// conditions, which are those of a status.
 func Report[S any](ctx context.Context, r Reporter, o client.Object, current *S, wanted S, conditions func(S) []metav1.Condition) error {
+	before := conditions(*current)
+	written, err := Write(ctx, r, o, current, wanted)
+	if written {
+		Announce(r.Recorder, o, before, conditions(wanted))
+	}
+	return err
+}
+
+// Write writes the status of an object as Patch does, unless something else writes it each time.
+func Write[S any](ctx context.Context, r Reporter, o client.Object, current *S, wanted S) (bool, error) {
 	if equality.Semantic.DeepEqual(*current, wanted) {
-		return nil
+		return false, nil
 	}
-	altered, err := r.Contest.Check(r.Recorder, o, *current, r.Now)
+	altered, err := r.Contest.check(r.Recorder, o, *current, r.Now)
 	if err != nil {
-		return err
+		return false, err
 	}
-	before := *current
-	if _, err := Patch(ctx, r.Client, o, current, wanted); err != nil {
-		return err
+	written, err := Patch(ctx, r.Client, o, current, wanted)
+	if written {
+		r.Contest.wrote(o, *current, altered, r.Now)
 	}
-	r.Contest.Wrote(o, *current, altered, r.Now)
-	Announce(r.Recorder, o, conditions(before), conditions(wanted))
-	return nil
+	return written, err
 }
 
 // Patch writes the status of an object if wanted differs from current, which points into the
