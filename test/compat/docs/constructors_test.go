@@ -72,11 +72,27 @@ func TestEachConditionOfAControllerHasARow(t *testing.T) {
 // package, and of the other packages.
 func namesIn(t *testing.T, dir string) map[string]map[string]bool {
 	t.Helper()
+	pkg, names := filepath.Base(dir), map[string]map[string]bool{}
+	for _, f := range functionsIn(t, dir) {
+		of := pkg + "." + f.Name.Name
+		if names[of] == nil { // methods of one name count as one
+			names[of] = map[string]bool{}
+		}
+		maps.Copy(names[of], namesOf(pkg, f.Body))
+		if f.Recv != nil && f.Name.IsExported() && returnsCondition(f) {
+			names["."+f.Name.Name] = names[of]
+		}
+	}
+	return names
+}
+
+// functionsIn are the functions and methods of a package, without those of its tests.
+func functionsIn(t *testing.T, dir string) (functions []*ast.FuncDecl) {
+	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pkg, names := filepath.Base(dir), map[string]map[string]bool{}
 	for _, path := range paths {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
@@ -86,21 +102,12 @@ func namesIn(t *testing.T, dir string) map[string]map[string]bool {
 			t.Fatal(err)
 		}
 		for _, declared := range file.Decls {
-			f, ok := declared.(*ast.FuncDecl)
-			if !ok || f.Body == nil {
-				continue
-			}
-			of := pkg + "." + f.Name.Name
-			if names[of] == nil { // methods of one name count as one
-				names[of] = map[string]bool{}
-			}
-			maps.Copy(names[of], namesOf(pkg, f.Body))
-			if f.Recv != nil && f.Name.IsExported() && returnsCondition(f) {
-				names["."+f.Name.Name] = names[of]
+			if f, ok := declared.(*ast.FuncDecl); ok && f.Body != nil {
+				functions = append(functions, f)
 			}
 		}
 	}
-	return names
+	return functions
 }
 
 func returnsCondition(f *ast.FuncDecl) bool {
